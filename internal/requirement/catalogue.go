@@ -1,0 +1,111 @@
+package requirement
+
+const guide = "OpenStack image guide, Image requirements: "
+
+var bothSides = []Side{Guest, Disk}
+
+// catalogue holds every requirement, in report order.
+var catalogue = []Requirement{
+	{
+		ID: RootResize, Level: Required, Sides: bothSides,
+		Title:  "The root partition and file system grow to the flavor's disk at boot",
+		Source: guide + "Disk partitions and resize root partition on boot",
+		Remedy: "install cloud-init with growpart (cloud-guest-utils on Debian and Ubuntu) and leave its growpart and resizefs modules on",
+	},
+	{
+		ID: PartitionLayout, Level: Required, Sides: bothSides,
+		Title:  "The root partition is last on its disk and its file system fills it",
+		Source: guide + "Disk partitions and resize root partition on boot",
+		Remedy: "build with a single ext4 partition, or put the root partition last, and let its file system fill it",
+	},
+	{
+		ID: NoHardcodedMAC, Level: Required, Sides: bothSides,
+		Title:  "No network stack has recorded a MAC address",
+		Source: guide + "No hard-coded MAC address information",
+		Remedy: "empty /etc/udev/rules.d/70-persistent-net.rules and remove MAC addresses from the network configuration",
+	},
+	{
+		ID: SSHServer, Level: Required, Sides: bothSides,
+		Title:  "An SSH server is installed and starts at boot",
+		Source: guide + "Ensure ssh server runs",
+		Remedy: "install openssh-server and enable its service",
+	},
+	{
+		ID: NoFirewall, Level: Required, Sides: bothSides,
+		Title:  "No firewall of the image starts at boot",
+		Source: guide + "Disable firewall",
+		Remedy: "disable the firewall's service and leave filtering to security groups",
+	},
+	{
+		ID: SSHKey, Level: Required, Sides: bothSides,
+		Title:  "The instance's SSH key reaches an account",
+		Source: guide + "Access instance by using ssh public key",
+		Remedy: "install and enable cloud-init, with a default user",
+	},
+	{
+		ID: UserData, Level: Required, Sides: bothSides,
+		Title:  "User data, host name and other metadata are applied",
+		Source: guide + "Process user data and other metadata",
+		Remedy: "install and enable cloud-init",
+	},
+	{
+		ID: ConsoleLog, Level: Required, Sides: bothSides,
+		Title:  "Every boot entry writes the kernel log to the serial console",
+		Source: guide + "Ensure image writes boot log to console",
+		Remedy: "put console=tty0 console=ttyS0,115200n8 on the kernel command line, take quiet, rhgb and splash off it, and regenerate the boot loader's configuration",
+	},
+	{
+		ID: XenPVKernel, Level: Required, Sides: bothSides,
+		Title:  "A kernel below 3.0 supports paravirtualized Xen",
+		Source: guide + "Paravirtualized Xen support in the kernel",
+		Remedy: "install a kernel of 3.0 or newer, or one built with Xen PV support",
+	},
+	{
+		ID: Datasource, Level: Required, Sides: bothSides,
+		Title:  "cloud-init finds OpenStack and the config drive",
+		Source: "cloud-init, Breaking changes: 25.1.4 (strict detection); ds-identify",
+		Remedy: "name the data sources on one line: datasource_list: [ ConfigDrive, OpenStack, None ]",
+	},
+	{
+		ID: Virtio, Level: Required, Sides: bothSides,
+		Title:  "Kernel or initramfs has the virtio drivers",
+		Source: "OpenStack image guide, Converting between image formats; Nova, libvirt driver: default disk and network bus",
+		Remedy: "rebuild the initramfs of every kernel with virtio_pci, virtio_blk, virtio_scsi and virtio_net",
+	},
+	{
+		ID: DHCP, Level: Required, Sides: bothSides,
+		Title:  "The first network card, whatever its name, comes up by DHCP",
+		Source: "OpenStack image guide, example pages: Configure networking",
+		Remedy: "let cloud-init configure the network, or configure DHCP for any Ethernet interface",
+	},
+	{
+		ID: IdentityReset, Level: Required, Sides: bothSides,
+		Title:  "Machine ID, host keys, leases and random seed are not baked in",
+		Source: "OpenStack image guide, example pages: Clean up (virt-sysprep); machine-id(5)",
+		Remedy: "empty /etc/machine-id, remove the SSH host keys, DHCP leases, the random seed and cloud-init's state",
+	},
+	{
+		ID: NoSecrets, Level: Required, Sides: bothSides,
+		Title:  "No builder's key, password or private key is left in the image",
+		Source: "OpenStack image guide, example pages: Clean up (virt-sysprep)",
+		Remedy: "remove authorized_keys, shell histories, private keys and build logs, and lock the passwords",
+	},
+	{
+		ID: ACPIShutdown, Level: Recommended, Sides: bothSides,
+		Title:  "The instance obeys its power button",
+		Source: "OpenStack image guide, example pages: Install the acpid service",
+		Remedy: "run systemd-logind, or install acpid",
+	},
+	{
+		ID: GuestAgent, Level: Informational, Sides: bothSides,
+		Title:  "The QEMU guest agent is installed and starts",
+		Source: "Glance, useful image properties: hw_qemu_guest_agent",
+		Remedy: "install qemu-guest-agent",
+	},
+	{
+		ID: ImageFormat, Level: Required, Sides: []Side{Disk},
+		Title:  "The file passes the safety checks of Glance and Nova",
+		Source: "oslo.utils, imageutils.format_inspector; CVE-2024-32498",
+		Remedy: "convert it with qemu-img convert to a qcow2 or raw image without backing or data file",
+	},
+}
