@@ -1,0 +1,102 @@
+package inspect
+
+import (
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
+)
+
+// Facts is what a disk image says of itself: plain data, read and not judged.
+// Findings and image properties are derived from it.
+type Facts struct {
+	Disk       disk.Info        `json:"disk"`
+	Partitions *partition.Table `json:"partition_table"`
+	Root       Root             `json:"root"`
+	OS         OS               `json:"os"`
+	// Architecture is the machine that the image's programs are built for, by
+	// Nova's names (nova/objects/fields.py, Architecture): x86_64, aarch64, …
+	// Empty where no program of the image could be read.
+	Architecture string     `json:"architecture"`
+	Kernels      []Kernel   `json:"kernels"`
+	Boot         Boot       `json:"boot"`
+	CloudInit    CloudInit  `json:"cloud_init"`
+	GuestAgent   GuestAgent `json:"guest_agent"`
+}
+
+// Root is the file system that the image mounts as /.
+type Root struct {
+	// Partition is its number in the partition table; 0 where the file system
+	// fills the whole disk.
+	Partition  int    `json:"partition"`
+	FileSystem string `json:"file_system"`
+	UUID       string `json:"uuid"`
+	Label      string `json:"label,omitempty"`
+	// Size is the file system's own size in bytes, as its superblock tells.
+	Size int64 `json:"size"`
+	// Clean is false where the file system was not unmounted, so that what is
+	// read from it may be old; Unclean then says how that shows.
+	Clean   bool   `json:"clean"`
+	Unclean string `json:"unclean,omitempty"`
+}
+
+// OS is what /etc/os-release says.
+type OS struct {
+	ID         string `json:"id"`
+	IDLike     string `json:"id_like,omitempty"`
+	VersionID  string `json:"version_id,omitempty"`
+	PrettyName string `json:"pretty_name"`
+	// Init is the program that starts the system: systemd, or the name of what
+	// /sbin/init is.
+	Init string `json:"init"`
+}
+
+// Kernel is one kernel that the image can boot.
+type Kernel struct {
+	Version string `json:"version"`
+	// Image and Initramfs are paths in the guest; empty where there is none.
+	Image     string `json:"image"`
+	Initramfs string `json:"initramfs,omitempty"`
+}
+
+// Boot says how the image can be started.
+type Boot struct {
+	// BIOS: a boot loader was found in the master boot record.
+	BIOS bool `json:"bios"`
+	// UEFI: an EFI system partition holds a removable-media loader
+	// (\EFI\BOOT\BOOTX64.EFI and its like).
+	UEFI    bool        `json:"uefi"`
+	Loader  string      `json:"loader"`
+	Entries []BootEntry `json:"entries"`
+}
+
+// BootEntry is one entry of the boot loader's menu.
+type BootEntry struct {
+	// File and Line say where it stands in the guest.
+	File        string `json:"file"`
+	Line        int    `json:"line"`
+	Title       string `json:"title,omitempty"`
+	Kernel      string `json:"kernel"`
+	CommandLine string `json:"command_line"`
+	Recovery    bool   `json:"recovery,omitempty"`
+}
+
+// CloudInit is what is known of cloud-init in the image.
+type CloudInit struct {
+	Installed bool   `json:"installed"`
+	Version   string `json:"version,omitempty"`
+	// Enabled: it is installed, its units are pulled in at boot, and nothing
+	// switches it off.
+	Enabled bool `json:"enabled"`
+	// DisabledBy names each file, unit or kernel argument that switches it off.
+	DisabledBy  []string `json:"disabled_by,omitempty"`
+	Datasources []string `json:"datasources,omitempty"`
+	// DefaultUser is the account that gets the instance's SSH key; empty where
+	// the configuration has none.
+	DefaultUser string `json:"default_user,omitempty"`
+}
+
+// GuestAgent is what is known of the QEMU guest agent in the image.
+type GuestAgent struct {
+	Installed bool `json:"installed"`
+	// Enabled: systemd starts it, by itself or when the device appears.
+	Enabled bool `json:"enabled"`
+}
