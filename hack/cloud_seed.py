@@ -1,0 +1,85 @@
+"""Projects, users and catalogue of the cloud that cloud.sh starts.
+
+cloud_seed.py AUTH_URL GLANCE_URL SMALL_GLANCE_URL
+
+The password of all users is read from OS_PASSWORD. Run again, it changes only
+what differs.
+"""
+
+import os
+import sys
+
+import openstack
+
+auth_url, glance_url, small_url = sys.argv[1:]
+password = os.environ["OS_PASSWORD"]
+
+# Nothing can listen on port 1 without being root: a Glance that is down.
+regions = {
+    "RegionOne": glance_url,
+    "SmallQuota": small_url,
+    "Closed": "http://127.0.0.1:1",
+}
+
+identity = openstack.connect(
+    load_yaml_config=False,
+    load_envvars=False,
+    auth_url=auth_url,
+    username="admin",
+    password=password,
+    project_name="admin",
+    user_domain_id="default",
+    project_domain_id="default",
+    region_name="RegionOne",
+).identity
+
+
+def project(name):
+    found = identity.find_project(name)
+    return found or identity.create_project(name=name, domain_id="default")
+
+
+def user(name):
+    found = identity.find_user(name)
+    return found or identity.create_user(
+        name=name, password=password, domain_id="default"
+    )
+
+
+def grant(who, where, role):
+    identity.assign_project_role_to_user(where, who, identity.find_role(role))
+
+
+def region(name):
+    if name not in [known.id for known in identity.regions()]:
+        identity.create_region(id=name)
+
+
+def service():
+    found = identity.find_service("glance")
+    return found or identity.create_service(name="glance", type="image")
+
+
+def endpoint(of, interface, where, url):
+    known = [
+        found
+        for found in identity.endpoints(service_id=of.id, interface=interface)
+        if found.region_id == where
+    ]
+    if not known:
+        identity.create_endpoint(
+            service_id=of.id, interface=interface, region_id=where, url=url
+        )
+    elif known[0].url != url:
+        identity.update_endpoint(known[0], url=url)
+
+
+demo = project("demo")
+grant(user("admin"), demo, "admin")
+grant(user("member"), demo, "member")
+grant(user("glance"), project("service"), "admin")
+glance = service()
+for name, url in regions.items():
+    region(name)
+    for interface in ("public", "internal", "admin"):
+        endpoint(glance, interface, name, url)
