@@ -1,0 +1,222 @@
+#!/bin/sh
+# Makes a small Debian 12 disk that is not ready for OpenStack, as a build VM's
+# disk often is: fixed MAC address, firewall, quiet boot without a serial
+# console, host keys, machine-id and a builder's SSH key baked in, no cloud-init.
+# Usage: hack/base-image.sh OUT.qcow2
+# Beside it come OUT.key and OUT.key.pub, the builder's key pair, and OUT.recipe: an
+# image that this recipe made before is kept. Needs no root.
+set -eu
+
+suite=bookworm
+disk_mib=2048
+# The address that QEMU gives to its first network card.
+mac=52:54:00:12:34:56
+packages=linux-image-cloud-amd64,grub-pc,openssh-server,sudo,python3,ca-certificates,locales,man-db,bash-completion,dbus
+boot_timeout=600
+done_mark="base image: boot loader installed"
+
+umask 022
+hack=$(cd "$(dirname "$0")" && pwd)
+
+main() {
+  if [ "${1-}" = --write-disk ]; then
+    work=$2 key=$3
+    write_disk
+    return
+  fi
+  [ $# -eq 1 ] || fail "usage: hack/base-image.sh OUT.qcow2"
+  out=$1
+  mkdir -p "$(dirname "$out")"
+  out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
+  key=${out%.qcow2}.key
+  make_key
+  recipe=$(cat "$0" "$key.pub" | sha256sum | cut -d ' ' -f 1)
+  if [ -e "$out" ] && [ "$(cat "${out%.qcow2}.recipe" 2>/dev/null)" = "$recipe" ]; then
+    say "kept, its recipe has not changed: $out"
+    return
+  fi
+  build
+}
+
+# make_key makes the builder's key pair once: the image holds its public half.
+make_key() {
+  if [ -e "$key" ] && [ -e "$key.pub" ]; then return; fi
+  rm -f "$key" "$key.pub"
+  ssh-keygen -q -t ed25519 -N '' -C builder -f "$key"
+}
+
+build() {
+  work=$(mktemp -d "$(dirname "$out")/base-image.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  say "installing Debian $suite ($(date +%T))"
+  install_tree
+  say "writing the disk ($(date +%T))"
+  as_owner_of_all "$0" --write-disk "$work" "$key"
+  accelerator=$("$hack/accelerator.sh")
+  say "booting once under $accelerator to install the boot loader ($(date +%T))"
+  install_boot_loader
+  say "converting to qcow2 ($(date +%T))"
+  qemu-img convert -f raw -O qcow2 "$work/disk.raw" "$work/disk.qcow2"
+  mv "$work/disk.qcow2" "$out"
+  printf '%s\n' "$recipe" >"${out%.qcow2}.recipe"
+  say "made $out"
+}
+
+# install_tree runs mmdebstrap with its default mirrors and takes the host's
+# proxy and validity settings over for the time of the installation.
+install_tree() {
+  apt-config dump Acquire | sed -n -E '/^Acquire::(http|https|Check-)[^ ]* "[^"]/p' >"$work/apt.conf"
+  # shellcheck disable=SC2016 # the hook's own $1
+  mmdebstrap --quiet --include="$packages" --aptopt="$work/apt.conf" \
+    --customize-hook='rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap"' \
+    "$suite" "$work/tree.tar" >"$work/mmdebstrap.log" 2>&1 || {
+    tail -n 30 "$work/mmdebstrap.log" >&2
+    fail "mmdebstrap did not install Debian $suite (its last lines are above)"
+  }
+}
+
+# as_owner_of_all runs a command so that the files which it unpacks, and packs
+# again, keep their owners.
+as_owner_of_all() {
+  if [ "$(id -u)" -eq 0 ]; then sh "$@"; else fakeroot sh "$@"; fi
+}
+
+# write_disk makes a disk with a DOS partition table and one partition that an
+# ext4 file system with the tree fills.
+write_disk() {
+  tree=$work/tree
+  mkdir "$tree"
+  tar -x --numeric-owner --xattrs --xattrs-include='*' -f "$work/tree.tar" -C "$tree"
+  rm "$work/tree.tar"
+  uuid=$(cat /proc/sys/kernel/random/uuid)
+  configure_tree
+  cp "$tree"/boot/vmlinuz-* "$work/vmlinuz"
+  cp "$tree"/boot/initrd.img-* "$work/initrd"
+  truncate -s "${disk_mib}M" "$work/disk.raw"
+  mke2fs -q -t ext4 -U "$uuid" -d "$tree" -E offset=1048576 "$work/disk.raw" "$((disk_mib - 1))M"
+  printf 'label: dos\nstart=2048, type=83, bootable\n' | sfdisk -q "$work/disk.raw"
+  rm -rf "$tree"
+}
+
+configure_tree() {
+  echo debian >"$tree/etc/hostname"
+  printf '127.0.0.1\tlocalhost\n127.0.1.1\tdebian\n' >"$tree/etc/hosts"
+  printf 'UUID=%s / ext4 errors=remount-ro 0 1\n' "$uuid" >"$tree/etc/fstab"
+  rm -f "$tree/etc/resolv.conf"
+  record_mac
+  enable_firewall
+  bake_identity
+  leave_secrets
+  write_first_boot
+}
+
+record_mac() {
+  mkdir -p "$tree/etc/udev/rules.d"
+  cat >"$tree/etc/udev/rules.d/70-persistent-net.rules" <<END
+SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="$mac", ATTR{type}=="1", KERNEL=="eth*", NAME="eth0"
+END
+  cat >"$tree/etc/network/interfaces" <<END
+auto lo
+iface lo inet loopback
+
+auto eth0
+iface eth0 inet dhcp
+    hwaddress ether $mac
+END
+}
+
+enable_firewall() {
+  cat >"$tree/etc/nftables.conf" <<'END'
+#!/usr/sbin/nft -f
+flush ruleset
+
+table inet filter {
+  chain input {
+    type filter hook input priority filter; policy drop;
+    ct state established,related accept
+    iif lo accept
+    meta l4proto { icmp, ipv6-icmp } accept
+    tcp dport 22 accept
+  }
+}
+END
+  mkdir -p "$tree/etc/systemd/system/sysinit.target.wants"
+  ln -sf /lib/systemd/system/nftables.service "$tree/etc/systemd/system/sysinit.target.wants/nftables.service"
+}
+
+bake_identity() {
+  tr -d - </proc/sys/kernel/random/uuid >"$tree/etc/machine-id"
+  for type in rsa ecdsa ed25519; do
+    rm -f "$tree/etc/ssh/ssh_host_${type}_key"
+    ssh-keygen -q -t "$type" -N '' -C root@debian -f "$tree/etc/ssh/ssh_host_${type}_key"
+  done
+  mkdir -p "$tree/var/lib/systemd" "$tree/var/lib/dhcp"
+  head -c 512 /dev/urandom >"$tree/var/lib/systemd/random-seed"
+  chmod 600 "$tree/var/lib/systemd/random-seed"
+  cat >"$tree/var/lib/dhcp/dhclient.eth0.leases" <<'END'
+lease {
+  interface "eth0";
+  fixed-address 10.0.2.15;
+  option subnet-mask 255.255.255.0;
+  option dhcp-lease-time 86400;
+  option dhcp-server-identifier 10.0.2.2;
+  renew 4 2026/01/01 00:00:00;
+  rebind 4 2026/01/01 00:00:00;
+  expire 4 2026/01/01 00:00:00;
+}
+END
+}
+
+leave_secrets() {
+  mkdir -p "$tree/root/.ssh"
+  chmod 700 "$tree/root/.ssh"
+  cp "$key.pub" "$tree/root/.ssh/authorized_keys"
+  chmod 600 "$tree/root/.ssh/authorized_keys"
+  printf 'apt-get update\nvi /etc/network/interfaces\n' >"$tree/root/.bash_history"
+  chmod 600 "$tree/root/.bash_history"
+}
+
+# write_first_boot leaves a program that runs in init's place, once: GRUB is
+# installed from within, where the disk has device nodes.
+write_first_boot() {
+  sed -i 's/^GRUB_TIMEOUT=.*/GRUB_TIMEOUT=1/; s/^GRUB_CMDLINE_LINUX_DEFAULT=.*/GRUB_CMDLINE_LINUX_DEFAULT="quiet"/' "$tree/etc/default/grub"
+  cat >"$tree/first-boot" <<END
+#!/bin/sh
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+rm -f /first-boot
+grub-install --target=i386-pc /dev/vda && update-grub && echo "$done_mark"
+sync
+mount -o remount,ro /
+echo o >/proc/sysrq-trigger
+sleep 60
+END
+  chmod 755 "$tree/first-boot"
+}
+
+install_boot_loader() {
+  cpu=max
+  [ "$accelerator" = tcg ] || cpu=host
+  timeout -k 5 "$boot_timeout" qemu-system-x86_64 -machine "pc,accel=$accelerator" -cpu "$cpu" -m 512 -smp 2 \
+    -nodefaults -no-user-config -display none -no-reboot -serial stdio \
+    -drive "file=$work/disk.raw,format=raw,if=virtio,cache=unsafe" \
+    -kernel "$work/vmlinuz" -initrd "$work/initrd" \
+    -append "root=/dev/vda1 rw console=ttyS0 panic=-1 init=/first-boot" </dev/null >"$work/boot.log" 2>&1 ||
+    fail_boot "QEMU ended with status $?"
+  grep -q "$done_mark" "$work/boot.log" || fail_boot "the boot loader was not installed"
+}
+
+fail_boot() {
+  tail -n 30 "$work/boot.log" >&2
+  fail "$1 (the console's last lines are above)"
+}
+
+say() { printf 'base image: %s\n' "$*"; }
+
+fail() {
+  printf 'base-image.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+main "$@"
