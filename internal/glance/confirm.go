@@ -1,0 +1,52 @@
+package glance
+
+import (
+	"context"
+	"fmt"
+)
+
+// confirm waits until Glance has made the image active, and compares what it
+// says of the stored data with what was sent. It returns what was compared.
+func (p *publication) confirm(ctx context.Context, sums Sums) ([]string, error) {
+	p.progress.Step("comparing size and hashes with what Glance has stored")
+	image, err := p.settled(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("confirm the image: %w", err)
+	}
+	if image.Status != "active" {
+		return nil, fmt.Errorf("confirm the image: Glance took the data, but the image is %s and not active after %v", image.Status, p.patience.Settle)
+	}
+	confirmed, err := compare(image, p.source.Size(), p.spec.VirtualSize, sums)
+	if err != nil {
+		return nil, fmt.Errorf("confirm the image: %w; Glance or its store changed the data", err)
+	}
+	if _, known := sums[image.HashAlgo]; !known {
+		p.progress.Step(fmt.Sprintf("the hash %q of Glance is none of md5, sha256, sha512 and was not compared", image.HashAlgo))
+	}
+	return confirmed, nil
+}
+
+func compare(image *Image, size, virtualSize int64, sums Sums) ([]string, error) {
+	if image.Size != size {
+		return nil, fmt.Errorf("%d bytes were sent, %d are stored", size, image.Size)
+	}
+	confirmed := []string{"size"}
+	if virtualSize != 0 && image.VirtualSize != 0 {
+		if image.VirtualSize != virtualSize {
+			return nil, fmt.Errorf("the disk has %d bytes, Glance reads a virtual size of %d", virtualSize, image.VirtualSize)
+		}
+		confirmed = append(confirmed, "virtual_size")
+	}
+	stored := []struct{ algorithm, value string }{{"md5", image.Checksum}, {image.HashAlgo, image.HashValue}}
+	for _, hash := range stored {
+		sent, known := sums[hash.algorithm]
+		if !known || hash.value == "" {
+			continue
+		}
+		if hash.value != sent {
+			return nil, fmt.Errorf("%s of what was sent is %s, of what is stored %s", hash.algorithm, sent, hash.value)
+		}
+		confirmed = append(confirmed, hash.algorithm)
+	}
+	return confirmed, nil
+}

@@ -1,0 +1,134 @@
+package glance
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gophercloud/gophercloud/v2"
+)
+
+// ServerError is an answer that refuses what was asked.
+type ServerError struct {
+	// Service is Keystone or Glance.
+	Service string
+	// Code is the HTTP status.
+	Code int
+	// Words is what the server says itself, without markup, at most 500
+	// characters long; it may be empty.
+	Words string
+	// RetryAfter is how long the server asks to be left alone, 0 if it does not.
+	RetryAfter time.Duration
+}
+
+// Error implements error.
+func (e *ServerError) Error() string {
+	text := fmt.Sprintf("%s answers %d", e.Service, e.Code)
+	if name := http.StatusText(e.Code); name != "" {
+		text += " (" + name + ")"
+	}
+	if e.Words != "" {
+		text += fmt.Sprintf(", in its words %q", e.Words)
+	}
+	return text
+}
+
+const (
+	maxWordsBytes = 64 << 10
+	maxWords      = 500
+)
+
+func newServerError(service string, code int, header http.Header, body []byte) *ServerError {
+	seconds, err := strconv.Atoi(header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		seconds = 0
+	}
+	return &ServerError{Service: service, Code: code, Words: words(body, code), RetryAfter: time.Duration(seconds) * time.Second}
+}
+
+// translated turns gophercloud's errors into ours. It returns nil for nil.
+func translated(service string, err error) error {
+	var answer gophercloud.ErrUnexpectedResponseCode
+	var renewal *gophercloud.ErrUnableToReauthenticate
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer):
+		return newServerError(service, answer.Actual, answer.ResponseHeader, answer.Body)
+	case errors.As(err, &renewal):
+		return fmt.Errorf("sign in again, since the token is no longer valid: %w", translated("Keystone", renewal.ErrReauth))
+	}
+	return unwrapURL(err)
+}
+
+// unwrapURL leaves out the method and URL that net/http puts before an error:
+// ours say already what was being done.
+func unwrapURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+var markup = regexp.MustCompile(`(?s)<(title|h1|head|style)\b.*?</(title|h1|head|style)>|<[^>]*>`)
+
+// words takes the sentence out of an answer of Keystone ({"error":{"message"}}),
+// of Glance (HTML or {"message"}) or of a proxy between (anything).
+func words(body []byte, code int) string {
+	var known struct {
+		Message string `json:"message"`
+		Error   struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	text := string(body)
+	if json.Unmarshal(body, &known) == nil {
+		text = known.Message + known.Error.Message
+	}
+	text = html.UnescapeString(markup.ReplaceAllString(text, " "))
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	text = strings.TrimPrefix(text, fmt.Sprintf("%d %s ", code, http.StatusText(code)))
+	if short := []rune(text); len(short) > maxWords {
+		return string(short[:maxWords]) + "…"
+	}
+	return text
+}
+
+// codeOf returns the status that a server refused with, 0 if none did.
+func codeOf(err error) int {
+	var answer *ServerError
+	if errors.As(err, &answer) {
+		return answer.Code
+	}
+	return 0
+}
+
+// passing tells whether the same request may succeed a little later: the
+// server is overloaded, or was not reached at all.
+func passing(err error) bool {
+	var answer *ServerError
+	if !errors.As(err, &answer) {
+		return true
+	}
+	switch answer.Code {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// gone tells whether the image is no longer there.
+func gone(err error) bool {
+	code := codeOf(err)
+	return code == http.StatusNotFound || code == http.StatusGone
+}

@@ -1,0 +1,63 @@
+package glance
+
+import (
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+)
+
+// Image is an image as Glance describes it.
+type Image struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	Status     string `json:"status"`
+	Visibility string `json:"visibility"`
+	Owner      string `json:"owner"`
+	Protected  bool   `json:"protected"`
+	// Size is that of the stored data, in bytes.
+	Size int64 `json:"size"`
+	// VirtualSize is that of the disk, in bytes; 0 where Glance does not say.
+	VirtualSize int64 `json:"virtual_size"`
+	// Checksum is the MD5 of the stored data, in hexadecimal digits.
+	Checksum string `json:"checksum"`
+	// HashAlgo and HashValue are Glance's secure hash, normally SHA-512.
+	HashAlgo        string `json:"os_hash_algo"`
+	HashValue       string `json:"os_hash_value"`
+	DiskFormat      string `json:"disk_format"`
+	ContainerFormat string `json:"container_format"`
+	// MinDisk is in GiB, MinRAM in MiB.
+	MinDisk int      `json:"min_disk"`
+	MinRAM  int      `json:"min_ram"`
+	Tags    []string `json:"tags"`
+	// Properties are all further ones whose value is a string.
+	Properties map[string]string `json:"properties"`
+	CreatedAt  time.Time         `json:"created_at"`
+	UpdatedAt  time.Time         `json:"updated_at"`
+	// Confirmed lists what was compared with what was sent: size, virtual_size
+	// and the algorithms of the hashes. Only Publish fills it.
+	Confirmed []string `json:"confirmed,omitempty"`
+}
+
+func imageOf(got *images.Image) *Image {
+	image := &Image{
+		ID: got.ID, Name: got.Name, Status: string(got.Status), Visibility: string(got.Visibility),
+		Owner: got.Owner, Protected: got.Protected,
+		Size: got.SizeBytes, VirtualSize: got.VirtualSize, Checksum: got.Checksum,
+		DiskFormat: got.DiskFormat, ContainerFormat: got.ContainerFormat,
+		MinDisk: got.MinDiskGigabytes, MinRAM: got.MinRAMMegabytes, Tags: got.Tags,
+		Properties: map[string]string{}, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
+	}
+	for name, value := range got.Properties {
+		text, ok := value.(string)
+		switch {
+		case !ok:
+		case name == "os_hash_algo":
+			image.HashAlgo = text
+		case name == "os_hash_value":
+			image.HashValue = text
+		default:
+			image.Properties[name] = text
+		}
+	}
+	return image
+}

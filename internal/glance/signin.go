@@ -1,0 +1,200 @@
+package glance
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+)
+
+// SignIn reads the configuration, takes a token from Keystone, finds Glance in
+// the catalogue and makes sure that it answers. Nothing is read or asked before
+// it is called. An error names the URL and the user, never a secret.
+func SignIn(ctx context.Context, access Access) (*Client, error) {
+	found, err := access.settings()
+	if err != nil {
+		return nil, err
+	}
+	identity, endpoint, tlsConfig, err := found.parse(access)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", found.label, err)
+	}
+	client := newClient(access, tlsConfig)
+	if err := client.authenticate(ctx, identity, found.label); err != nil {
+		return nil, err
+	}
+	if err := client.locate(endpoint); err != nil {
+		return nil, fmt.Errorf("%w (%s)", err, found.label)
+	}
+	if err := client.reach(ctx); err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+// parse lets gophercloud merge clouds.yaml, secure.yaml, a public profile and
+// the options that Access overrides.
+func (s settings) parse(access Access) (gophercloud.AuthOptions, gophercloud.EndpointOpts, *tls.Config, error) {
+	options := []clouds.ParseOption{
+		clouds.WithCloudName(s.name),
+		clouds.WithCloudsYAML(strings.NewReader(s.clouds.Reveal())),
+	}
+	if s.secure != "" {
+		options = append(options, clouds.WithSecureYAML(strings.NewReader(s.secure.Reveal())))
+	}
+	if access.Region != "" {
+		options = append(options, clouds.WithRegion(access.Region))
+	}
+	if access.Interface != "" {
+		options = append(options, clouds.WithEndpointType(access.Interface))
+	}
+	identity, endpoint, tlsConfig, err := clouds.Parse(options...)
+	if err != nil {
+		return identity, endpoint, nil, err
+	}
+	if identity.IdentityEndpoint == "" {
+		return identity, endpoint, nil, errors.New("auth_url is missing")
+	}
+	// A token can not be renewed by itself; everything else can, and must, since
+	// an upload may outlive its token.
+	identity.AllowReauth = identity.TokenID == ""
+	return identity, endpoint, tlsConfig, nil
+}
+
+func (c *Client) authenticate(ctx context.Context, identity gophercloud.AuthOptions, label string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
+	defer cancel()
+	provider, err := openstack.NewClient(identity.IdentityEndpoint)
+	if err != nil {
+		return fmt.Errorf("use auth_url %q of %s: %w", identity.IdentityEndpoint, label, err)
+	}
+	provider.HTTPClient = *c.requests
+	c.service = &gophercloud.ServiceClient{ProviderClient: provider, Type: "image"}
+	doing := fmt.Sprintf("sign in to Keystone at %s as %s (%s)", identity.IdentityEndpoint, who(identity), label)
+	if err := openstack.Authenticate(ctx, provider, identity); err != nil {
+		return keystoneError(doing, err)
+	}
+	return nil
+}
+
+// who names the account without its secret.
+func who(identity gophercloud.AuthOptions) string {
+	switch {
+	case identity.ApplicationCredentialID != "":
+		return fmt.Sprintf("application credential %q", identity.ApplicationCredentialID)
+	case identity.ApplicationCredentialName != "":
+		return fmt.Sprintf("application credential %q of user %q", identity.ApplicationCredentialName, identity.Username+identity.UserID)
+	case identity.TokenID != "":
+		return "the bearer of a token"
+	}
+	return fmt.Sprintf("user %q", identity.Username+identity.UserID)
+}
+
+func keystoneError(doing string, err error) error {
+	err = translated("Keystone", err)
+	var answer *ServerError
+	if !errors.As(err, &answer) {
+		return fmt.Errorf("%s: %w; check that auth_url is right and that Keystone can be reached from here", doing, err)
+	}
+	switch answer.Code {
+	case http.StatusUnauthorized:
+		return fmt.Errorf("%s: %w; check user name, password, domains and project", doing, err)
+	case http.StatusNotFound:
+		return fmt.Errorf("%s: %w; check that auth_url is that of a Keystone with the v3 API", doing, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// versionSuffix is what some catalogues append to Glance's endpoint.
+var versionSuffix = regexp.MustCompile(`/v\d+(\.\d+)?/?$`)
+
+// locate finds Glance in the catalogue that came with the token. It asks no
+// server, unlike gophercloud's own look-up, which does and can not be cancelled.
+func (c *Client) locate(wanted gophercloud.EndpointOpts) error {
+	result, ok := c.service.GetAuthResult().(interface {
+		ExtractServiceCatalog() (*tokens.ServiceCatalog, error)
+	})
+	if !ok {
+		return errors.New("find Glance: this Keystone speaks only the v2 API, which is not supported")
+	}
+	catalogue, err := result.ExtractServiceCatalog()
+	if err != nil {
+		return fmt.Errorf("find Glance: read the catalogue: %w", err)
+	}
+	byRegion := imageEndpoints(catalogue, string(wanted.Availability))
+	url, err := choose(byRegion, wanted.Region, string(wanted.Availability))
+	if err != nil {
+		return fmt.Errorf("find Glance: %w", err)
+	}
+	c.service.Endpoint = gophercloud.NormalizeURL(versionSuffix.ReplaceAllString(url, ""))
+	c.service.ResourceBase = c.service.Endpoint + "v2/"
+	return nil
+}
+
+// imageEndpoints returns the first image endpoint of each region.
+func imageEndpoints(catalogue *tokens.ServiceCatalog, availability string) map[string]string {
+	urls := map[string]string{}
+	for _, entry := range catalogue.Entries {
+		if entry.Type != "image" {
+			continue
+		}
+		for _, endpoint := range entry.Endpoints {
+			// Old catalogues have region, new ones region_id.
+			region := endpoint.RegionID
+			if region == "" {
+				region = endpoint.Region
+			}
+			if _, known := urls[region]; !known && endpoint.Interface == availability {
+				urls[region] = endpoint.URL
+			}
+		}
+	}
+	return urls
+}
+
+func choose(byRegion map[string]string, region, availability string) (string, error) {
+	var regions []string
+	for name := range byRegion {
+		regions = append(regions, name)
+	}
+	slices.Sort(regions)
+	if region == "" && len(regions) == 1 {
+		region = regions[0]
+	}
+	url, ok := byRegion[region]
+	switch {
+	case ok:
+		return url, nil
+	case len(regions) == 0:
+		return "", fmt.Errorf("the catalogue has no %s endpoint of type image; does the user's project have access to Glance?", availability)
+	case region == "":
+		return "", fmt.Errorf("the catalogue has %s image endpoints in the regions %s: say which one with region", availability, quoted(regions))
+	}
+	return "", fmt.Errorf("the catalogue has no %s image endpoint in region %q; it has them in %s", availability, region, quoted(regions))
+}
+
+// reach makes sure that Glance is there and takes the token.
+func (c *Client) reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
+	defer cancel()
+	var page struct{}
+	_, err := c.service.Get(ctx, c.service.ServiceURL("images")+"?limit=1", &page, nil)
+	if err == nil {
+		return nil
+	}
+	err = translated("Glance", err)
+	var answer *ServerError
+	if errors.As(err, &answer) {
+		return fmt.Errorf("list images of Glance at %s: %w", c.service.Endpoint, err)
+	}
+	return fmt.Errorf("reach Glance at %s, which the catalogue names: %w; check that this address can be reached from here, or choose another interface or region", c.service.Endpoint, err)
+}

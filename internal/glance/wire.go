@@ -1,0 +1,49 @@
+package glance
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxAnswerBytes bounds what is read of one answer. A page of images is below
+// 100 KiB, a catalogue too.
+const maxAnswerBytes = 8 << 20
+
+// wire logs each request and bounds each answer.
+type wire struct {
+	next http.RoundTripper
+	log  func(string)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
+	begin := time.Now()
+	response, err := w.next.RoundTrip(request)
+	w.say(request, response, err, time.Since(begin))
+	if err == nil {
+		response.Body = bounded{Reader: io.LimitReader(response.Body, maxAnswerBytes), Closer: response.Body}
+	}
+	return response, err
+}
+
+func (w *wire) say(request *http.Request, response *http.Response, err error, took time.Duration) {
+	if w.log == nil {
+		return
+	}
+	outcome := ""
+	if err != nil {
+		outcome = err.Error()
+	} else {
+		outcome = fmt.Sprint(response.StatusCode)
+	}
+	line := fmt.Sprintf("%s %s %s: %s in %v", request.Method, request.URL.Host, request.URL.EscapedPath(), outcome, took.Round(time.Millisecond))
+	w.log(strings.ToValidUTF8(line, "?"))
+}
+
+type bounded struct {
+	io.Reader
+	io.Closer
+}
