@@ -1,0 +1,102 @@
+package guest
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+//go:embed scripts
+var scripts embed.FS
+
+// program is the one shell program that runs in the guest: every script, the
+// requirements in catalogue order, and a last line that starts it, so that a
+// program cut short does nothing.
+func program() ([]byte, error) {
+	var b strings.Builder
+	b.WriteString("#!/bin/sh\n# shellcheck disable=SC2034\nset -eu\n")
+	families, err := names("scripts/families")
+	if err != nil {
+		return nil, err
+	}
+	ready, cleanup, err := requirementOrder()
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(&b, "FAMILIES='%s'\nREADY='%s'\nCLEANUP='%s'\n",
+		strings.Join(families, " "), strings.Join(ready, " "), strings.Join(cleanup, " "))
+	for _, dir := range []string{"lib", "families", "requirements", "cleanup"} {
+		if err := appendScripts(&b, "scripts/"+dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := appendScript(&b, "scripts/main.sh"); err != nil {
+		return nil, err
+	}
+	b.WriteString("main \"$@\"\n")
+	return []byte(b.String()), nil
+}
+
+// requirementOrder returns the IDs of the catalogue's guest side in its order,
+// those that are mended first and those of the clean-up.
+func requirementOrder() (ready, cleanup []string, err error) {
+	readyFiles, err := names("scripts/requirements")
+	if err != nil {
+		return nil, nil, err
+	}
+	cleanupFiles, err := names("scripts/cleanup")
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range requirement.SeenFrom(requirement.Guest) {
+		switch id := string(r.ID); {
+		case slices.Contains(readyFiles, id):
+			ready = append(ready, id)
+		case slices.Contains(cleanupFiles, id):
+			cleanup = append(cleanup, id)
+		default:
+			return nil, nil, fmt.Errorf("requirement %s has no guest script", id)
+		}
+	}
+	return ready, cleanup, nil
+}
+
+// names returns the names of the scripts in dir, without their suffix.
+func names(dir string) ([]string, error) {
+	entries, err := fs.ReadDir(scripts, dir)
+	if err != nil {
+		return nil, fmt.Errorf("list guest scripts: %w", err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, strings.TrimSuffix(e.Name(), ".sh"))
+	}
+	return list, nil
+}
+
+func appendScripts(b *strings.Builder, dir string) error {
+	list, err := names(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range list {
+		if err := appendScript(b, dir+"/"+name+".sh"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendScript(b *strings.Builder, name string) error {
+	text, err := fs.ReadFile(scripts, name)
+	if err != nil {
+		return fmt.Errorf("read guest script: %w", err)
+	}
+	b.WriteByte('\n')
+	b.Write(text)
+	return nil
+}

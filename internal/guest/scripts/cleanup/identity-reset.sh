@@ -1,0 +1,135 @@
+# shellcheck shell=sh
+# identity-reset: nothing that makes this one machine is left in the image, and
+# the host keys come back. Done late, as kernels and boot entries use the machine ID.
+
+HOSTKEYS_UNIT=openstack-ready-hostkeys.service
+
+look_identity_reset() {
+  if ! is_empty_file /etc/machine-id; then
+    unmet '/etc/machine-id is not an empty file'
+  fi
+  if [ -f "$ROOT/var/lib/dbus/machine-id" ] && [ ! -h "$ROOT/var/lib/dbus/machine-id" ] &&
+    [ -s "$ROOT/var/lib/dbus/machine-id" ]; then
+    unmet '/var/lib/dbus/machine-id holds a machine ID of its own'
+  fi
+  list_identity >"$WORK/identity"
+  while IFS=$TAB read -r ir_kind ir_path; do
+    unmet "$ir_kind: $ir_path"
+  done <"$WORK/identity"
+  if cloud_init_has_run; then
+    unmet "cloud-init's state of this build is in /var/lib/cloud"
+  fi
+  if [ -d "$ROOT/etc/ssh" ] && ! host_keys_come_back; then
+    unmet "nothing makes SSH host keys at boot: neither $HOSTKEYS_UNIT nor cloud-init is enabled"
+  fi
+  otherwise_met 'machine ID empty, no host keys, leases, random seed, journal or cloud-init state; host keys come back at boot'
+}
+
+# list_identity: a line "KIND<TAB>PATH" for each file to remove.
+list_identity() {
+  list_files 'SSH host key' '/etc/ssh/ssh_host_*'
+  list_files 'DHCP lease' '/var/lib/dhcp/*.lease*' '/var/lib/dhcp3/*' '/var/lib/dhclient/*' \
+    '/var/lib/dhcpcd/*.lease*' '/var/lib/NetworkManager/*.lease'
+  list_files 'DHCP identity' '/etc/dhcpcd.duid' '/var/lib/dhcpcd/duid' '/var/lib/dhcpcd/secret' \
+    '/var/lib/dhcpcd5/duid' '/var/lib/NetworkManager/secret_key' '/var/lib/NetworkManager/*.state' \
+    '/var/lib/NetworkManager/timestamps' '/var/lib/NetworkManager/seen-bssids' '/var/lib/systemd/network/*'
+  list_files 'random seed' '/var/lib/systemd/random-seed' '/var/lib/urandom/random-seed' \
+    '/boot/loader/random-seed'
+  list_files 'credential key' '/var/lib/systemd/credential.secret'
+  list_files 'persistent journal' '/var/log/journal/*'
+  list_files 'mark of an earlier growth' '/etc/growroot-grown' '/var/lib/cloud/instance/root-grown'
+  list_files 'data source of the installer' '/var/lib/cloud/seed/*'
+}
+
+# list_files KIND PATTERN...: the patterns are expanded here, under ROOT.
+list_files() {
+  lf_kind=$1
+  shift
+  for lf_pattern in "$@"; do
+    for lf_file in "$ROOT"$lf_pattern; do
+      if [ -e "$lf_file" ] || [ -h "$lf_file" ]; then
+        printf '%s\t%s\n' "$lf_kind" "$(guest_path "$lf_file")"
+      fi
+    done
+  done
+}
+
+cloud_init_has_run() {
+  for cihr_path in "$ROOT"/var/lib/cloud/instance "$ROOT"/var/lib/cloud/instances/* \
+    "$ROOT"/var/lib/cloud/data/* "$ROOT"/var/lib/cloud/sem/*; do
+    if [ -e "$cihr_path" ] || [ -h "$cihr_path" ]; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+host_keys_come_back() {
+  unit_enabled "$HOSTKEYS_UNIT" || {
+    unit_enabled cloud-init-local.service && [ ! -e "$ROOT/etc/cloud/cloud-init.disabled" ]
+  }
+}
+
+# mend_identity_reset: cloud-init cleans first, as it skips the hooks in
+# /etc/cloud/clean.d once its state is gone (cloud-init, cmd/clean.py).
+mend_identity_reset() {
+  if has_program cloud-init && cloud_init_has_run; then
+    cloud-init clean --logs --seed
+    change "ran cloud-init clean"
+  fi
+  for ir_path in instance instances data sem handlers; do
+    remove "/var/lib/cloud/$ir_path"
+  done
+  write_hostkeys_unit
+  write_preset
+  enable_unit "$HOSTKEYS_UNIT"
+  stop_identity_writers
+  list_identity >"$WORK/identity"
+  while IFS=$TAB read -r ir_kind ir_path; do
+    remove "$ir_path"
+  done <"$WORK/identity"
+  make_empty /etc/machine-id
+  if [ -f "$ROOT/var/lib/dbus/machine-id" ] && [ ! -h "$ROOT/var/lib/dbus/machine-id" ]; then
+    remove /var/lib/dbus/machine-id
+  fi
+}
+
+# stop_identity_writers: what would write its file again when the build VM
+# shuts down. systemd-random-seed saves when it stops; journald goes on in
+# /run. dhclient appends to the removed file that it holds open.
+stop_identity_writers() {
+  [ -z "$ROOT" ] || return 0
+  if systemctl --quiet is-active systemd-random-seed.service; then
+    systemctl stop systemd-random-seed.service
+    change 'stopped systemd-random-seed.service, which saves the seed at shutdown'
+  fi
+  for siw_dir in /var/log/journal/*; do
+    if [ -e "$siw_dir" ]; then
+      journalctl --relinquish-var
+      return 0
+    fi
+  done
+}
+
+# write_hostkeys_unit: Debian and Ubuntu make host keys only when the package
+# is configured, later ones also at a first boot, which an empty machine ID is
+# not. After cloud-init, which makes new keys for each instance itself.
+write_hostkeys_unit() {
+  printf '%s\n' '# Written by packer-plugin-openstack-ready.' \
+    '[Unit]' \
+    'Description=Make missing SSH host keys' \
+    'DefaultDependencies=no' \
+    'RequiresMountsFor=/etc/ssh /usr' \
+    'After=systemd-remount-fs.service cloud-init.service cloud-init-network.service' \
+    'Before=ssh.service ssh.socket sshd.service shutdown.target' \
+    'Conflicts=shutdown.target' \
+    '' \
+    '[Service]' \
+    'Type=oneshot' \
+    'ExecStart=/usr/bin/ssh-keygen -A' \
+    'RemainAfterExit=yes' \
+    '' \
+    '[Install]' \
+    'WantedBy=multi-user.target ssh.service ssh.socket' |
+    write_file "/etc/systemd/system/$HOSTKEYS_UNIT"
+}

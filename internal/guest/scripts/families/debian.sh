@@ -1,0 +1,94 @@
+# shellcheck shell=sh
+# Debian, Ubuntu and what is made of them.
+
+# debian_recognise ID ID_LIKE
+debian_recognise() {
+  in_words "$1" 'debian ubuntu' || in_words debian "$2" || in_words ubuntu "$2"
+}
+
+# debian_package NAME: the package that holds what the program calls NAME.
+debian_package() {
+  case $1 in
+  growpart) echo cloud-guest-utils ;;
+  ssh-server) echo openssh-server ;;
+  ext-tools) echo e2fsprogs ;;
+  gpt-tools) echo gdisk ;;
+  dhcp-client) echo isc-dhcp-client ;;
+  *) echo "$1" ;;
+  esac
+}
+
+# debian_installed_packages: a line "PACKAGE VERSION" each.
+debian_installed_packages() {
+  dpkg-query ${ROOT:+"--admindir=$ROOT/var/lib/dpkg"} -W \
+    -f '${db:Status-Status} ${Package} ${Version}\n' | sed -n 's/^installed //p'
+}
+
+# debian_install PACKAGE...
+debian_install() {
+  debian_update_lists
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 \
+    UCF_FORCE_CONFFOLD=1 APT_LISTCHANGES_FRONTEND=none \
+    apt-get -y -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    --no-install-recommends install "$@"
+}
+
+# debian_update_lists: once a run. The lists have a lock of their own, which
+# apt-daily.service may hold and which DPkg::Lock::Timeout does not wait for.
+debian_update_lists() {
+  [ ! -e "$WORK/lists-updated" ] || return 0
+  : >"$WORK/lists-updated"
+  for dul_wait in 5 10 20 40 60 60; do
+    if apt-get -q -o Acquire::Retries=3 update; then
+      return 0
+    fi
+    if ! tail -n 5 "$WORK/log" | grep -q 'Could not get lock'; then
+      return 0
+    fi
+    sleep "$dul_wait"
+  done
+}
+
+# debian_empty_package_cache
+debian_empty_package_cache() {
+  for depc_file in "$ROOT"/var/cache/apt/archives/*.deb; do
+    if [ -f "$depc_file" ]; then
+      apt-get clean
+      change 'emptied the package cache'
+      return 0
+    fi
+  done
+}
+
+# debian_ssh_units: what starts the SSH server, either of them.
+debian_ssh_units() {
+  echo ssh.service ssh.socket
+}
+
+# debian_initramfs_file KERNEL
+debian_initramfs_file() {
+  echo "/boot/initrd.img-$1"
+}
+
+# debian_list_initramfs FILE: the names of the files in it.
+debian_list_initramfs() {
+  lsinitramfs "$1"
+}
+
+# debian_widen_initramfs: puts the drivers of other machines in, not only of this one.
+debian_widen_initramfs() {
+  printf '%s\n' \
+    '# Written by packer-plugin-openstack-ready: the drivers of every machine.' \
+    'MODULES=most' | write_file /etc/initramfs-tools/conf.d/zz-openstack-ready
+}
+
+# debian_rebuild_initramfs: of every installed kernel.
+debian_rebuild_initramfs() {
+  update-initramfs -u -k all
+}
+
+# debian_rebuild_boot_menu
+debian_rebuild_boot_menu() {
+  update-grub
+}

@@ -1,0 +1,223 @@
+# shellcheck shell=sh
+# cloud-init: is it there, will it run, and what its configuration comes to.
+
+CLOUD_DROPIN=/etc/cloud/cloud.cfg.d/99_zz_openstack_ready.cfg
+
+# look_cloud_init: evidence whether cloud-init is installed and will run at
+# boot; CLOUD_CONFIG tells whether its configuration can be asked.
+look_cloud_init() {
+  CLOUD_CONFIG=unknown
+  if ! installed cloud-init; then
+    need_package cloud-init
+    return 0
+  fi
+  note "cloud-init $VERSION is installed"
+  if [ -e "$ROOT/etc/cloud/cloud-init.disabled" ]; then
+    unmet '/etc/cloud/cloud-init.disabled switches cloud-init off'
+  fi
+  if [ -f "$ROOT/boot/grub/grub.cfg" ] && grep -q 'cloud-init=disabled' "$ROOT/boot/grub/grub.cfg"; then
+    unmet '/boot/grub/grub.cfg has cloud-init=disabled on a kernel command line'
+  fi
+  for lci_unit in $(cloud_init_units); do
+    if unit_masked "$lci_unit"; then
+      unmet "$lci_unit is masked"
+    elif ! unit_enabled "$lci_unit"; then
+      unmet "$lci_unit is not enabled"
+    fi
+  done
+  load_cloud_config
+  if [ -n "$CC_error" ]; then
+    unknown "cloud-init's configuration could not be read: $CC_error"
+    return 0
+  fi
+  CLOUD_CONFIG=known
+  if [ "$CC_manual_cache_clean" = true ]; then
+    unmet 'manual_cache_clean is true: cloud-init would not start over in a new instance'
+  fi
+}
+
+# cloud_init_units: those of this version, told by their files since
+# distributions renamed them at different times.
+cloud_init_units() {
+  for ciu_unit in cloud-init-local cloud-init-main cloud-init-network cloud-init \
+    cloud-config cloud-final; do
+    if unit_exists "$ciu_unit.service"; then
+      echo "$ciu_unit.service"
+    fi
+  done
+}
+
+# load_cloud_config: sets CC_* from the merged configuration, "-" for what it
+# does not say; CC_error says why it could not be read. Merged anew only when a
+# file is newer, as to start Python takes seconds in an emulated machine.
+load_cloud_config() {
+  CC_error=
+  if [ ! -e "$WORK/cloud-config" ] || [ -n "$(find "$ROOT/etc/cloud" -newer "$WORK/cloud-config")" ]; then
+    if ! merged_cloud_config >"$WORK/cloud-config"; then
+      CC_error=$(tail -n 1 "$WORK/log")
+      rm "$WORK/cloud-config"
+      return 0
+    fi
+  fi
+  CC_datasource_list=- CC_init_modules=- CC_final_modules=- CC_growpart_mode=- CC_growpart_devices=-
+  CC_growroot_file_ignored=- CC_resize_rootfs=- CC_users=- CC_default_user=- CC_network=-
+  CC_renderers=- CC_manual_cache_clean=- CC_preserve_hostname=- CC_ssh_genkeytypes=- CC_ssh_pwauth=-
+  while IFS=$TAB read -r lcc_key lcc_value; do
+    eval "CC_$lcc_key=\$lcc_value"
+  done <"$WORK/cloud-config"
+}
+
+# merged_cloud_config: merges as cloud-init does (util.read_conf_with_confd):
+# later files win, dictionaries merge, lists replace.
+merged_cloud_config() {
+  python3 -B - "$ROOT/etc/cloud" <<'END'
+import glob, os, sys, yaml
+
+
+def merge(into, more):
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def get(config, *keys):
+    for key in keys:
+        if not isinstance(config, dict) or key not in config:
+            return "-"
+        config = config[key]
+    return config
+
+
+def word(value):
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return " ".join(word(v[0] if isinstance(v, list) and v else v) for v in value)
+    if isinstance(value, dict):
+        return word(value.get("name", "-"))
+    return " ".join(str(value).split())
+
+
+def modules(stage):
+    return word(get(config, stage)).replace("-", "_")
+
+
+config = {}
+files = [sys.argv[1] + "/cloud.cfg"] + sorted(glob.glob(sys.argv[1] + "/cloud.cfg.d/*.cfg"))
+for name in files:
+    if os.path.isfile(name):
+        with open(name, encoding="utf-8") as f:
+            part = yaml.safe_load(f)
+        if isinstance(part, dict):
+            merge(config, part)
+
+for key, value in {
+    "datasource_list": get(config, "datasource_list"),
+    "init_modules": modules("cloud_init_modules"),
+    "final_modules": modules("cloud_final_modules"),
+    "growpart_mode": get(config, "growpart", "mode"),
+    "growpart_devices": get(config, "growpart", "devices"),
+    "growroot_file_ignored": get(config, "growpart", "ignore_growroot_disabled"),
+    "resize_rootfs": get(config, "resize_rootfs"),
+    "users": get(config, "users"),
+    "default_user": get(config, "system_info", "default_user", "name"),
+    "network": get(config, "network", "config"),
+    "renderers": get(config, "system_info", "network", "renderers"),
+    "manual_cache_clean": get(config, "manual_cache_clean"),
+    "preserve_hostname": get(config, "preserve_hostname"),
+    "ssh_genkeytypes": get(config, "ssh_genkeytypes"),
+    "ssh_pwauth": get(config, "ssh_pwauth"),
+}.items():
+    print(key + "\t" + (word(value) or "-"))
+END
+}
+
+# guard_cloud_init: a fresh package must not act in the build VM, whose data
+# source may be the installer's; the guard goes again right after the install.
+guard_cloud_init() {
+  if installed cloud-init || [ -e "$ROOT/etc/cloud/cloud-init.disabled" ]; then
+    return 0
+  fi
+  mkdir -p "$ROOT/etc/cloud"
+  : >"$ROOT/etc/cloud/cloud-init.disabled"
+  : >"$WORK/guarded"
+}
+
+unguard_cloud_init() {
+  if [ -e "$WORK/guarded" ]; then
+    rm "$WORK/guarded" "$ROOT/etc/cloud/cloud-init.disabled"
+  fi
+}
+
+# wait_for_cloud_init: installers leave work to cloud-init's last stage in the
+# build VM (subiquity writes cloud-init.disabled there), so it ends first.
+wait_for_cloud_init() {
+  wfci_left=150
+  while systemctl list-jobs --no-legend --plain | grep -q ' cloud-'; do
+    if [ "$wfci_left" -eq 0 ]; then
+      echo 'cloud-init still runs after 300 seconds' >&2
+      return 0
+    fi
+    wfci_left=$((wfci_left - 1))
+    sleep 2
+  done
+}
+
+# mend_cloud_init: what every requirement that rests on cloud-init needs.
+mend_cloud_init() {
+  if ! installed cloud-init; then
+    return 0
+  fi
+  remove_installer_configuration
+  write_cloud_dropin
+  for mci_unit in $(cloud_init_units); do
+    enable_unit "$mci_unit"
+  done
+  if [ -f "$ROOT/boot/grub/grub.cfg" ] && grep -q 'cloud-init=disabled' "$ROOT/boot/grub/grub.cfg"; then
+    write_grub_dropin
+  fi
+}
+
+# remove_installer_configuration: what subiquity, curtin and debian-installer
+# leave behind to keep cloud-init from acting.
+remove_installer_configuration() {
+  remove /etc/cloud/cloud-init.disabled
+  for ric_file in "$ROOT"/etc/cloud/cloud.cfg.d/*.cfg; do
+    case ${ric_file##*/} in
+    99_zz_openstack_ready.cfg) ;;
+    99-installer.cfg | 90-installer-network.cfg | curtin-preserve-sources.cfg | \
+      *subiquity-disable-cloudinit-networking.cfg | 99-disable-network-config.cfg)
+      remove "$(guest_path "$ric_file")"
+      ;;
+    *)
+      if grep -Eqs '^datasource_list: *\[ *"?None"? *\]|config: *"?disabled"?' "$ric_file"; then
+        remove "$(guest_path "$ric_file")"
+      fi
+      ;;
+    esac
+  done
+}
+
+# write_cloud_dropin: ds-identify reads the list of data sources only when it
+# stands on one line (cloud-init, tools/ds-identify, check_config).
+write_cloud_dropin() {
+  load_cloud_config
+  {
+    echo '# Written by packer-plugin-openstack-ready.'
+    echo 'datasource_list: [ ConfigDrive, OpenStack, None ]'
+    echo 'growpart: { mode: auto, devices: [ "/" ], ignore_growroot_disabled: false }'
+    echo 'resize_rootfs: true'
+    echo 'ssh_deletekeys: true'
+    echo 'ssh_genkeytypes: [ rsa, ecdsa, ed25519 ]'
+    echo 'ssh_pwauth: false'
+    echo 'preserve_hostname: false'
+    echo 'manual_cache_clean: false'
+    if [ "$CC_users" = - ] || [ "$CC_users" = null ] || grep -qs '^users: \[ default \]' "$ROOT$CLOUD_DROPIN"; then
+      echo 'users: [ default ]'
+    fi
+  } | write_file "$CLOUD_DROPIN"
+}

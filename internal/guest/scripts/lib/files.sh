@@ -1,0 +1,68 @@
+# shellcheck shell=sh
+# Files of the guest. Every path is relative to ROOT, which is empty in a
+# guest and a fixture tree in tests. Each function leaves a file alone that is
+# already as wanted, and reports a change only when there was one.
+
+# write_file PATH: makes PATH hold standard input.
+write_file() {
+  cat >"$WORK/new"
+  if [ ! -h "$ROOT$1" ] && cmp -s "$WORK/new" "$ROOT$1"; then
+    return 0
+  fi
+  mkdir -p "$ROOT${1%/*}"
+  cp "$WORK/new" "$ROOT$1.openstack-ready"
+  chmod 0644 "$ROOT$1.openstack-ready"
+  mv -f "$ROOT$1.openstack-ready" "$ROOT$1"
+  change "wrote $1"
+}
+
+# edit_file PATH COMMAND...: passes PATH through COMMAND, keeping its owner and mode.
+edit_file() {
+  ef_path=$1
+  shift
+  "$@" <"$ROOT$ef_path" >"$WORK/new"
+  if cmp -s "$WORK/new" "$ROOT$ef_path"; then
+    return 0
+  fi
+  cat "$WORK/new" >"$ROOT$ef_path"
+  change "edited $ef_path"
+}
+
+# remove PATH...: removes each that exists.
+remove() {
+  for r_path in "$@"; do
+    if [ -e "$ROOT$r_path" ] || [ -h "$ROOT$r_path" ]; then
+      rm -rf "$ROOT$r_path"
+      change "removed $r_path"
+    fi
+  done
+}
+
+# make_empty PATH: makes PATH an empty regular file, whatever it is now.
+make_empty() {
+  if is_empty_file "$1"; then
+    return 0
+  fi
+  if [ -h "$ROOT$1" ] || [ -d "$ROOT$1" ]; then
+    rm -rf "$ROOT$1"
+  fi
+  : >"$ROOT$1"
+  change "emptied $1"
+}
+
+is_empty_file() {
+  [ -f "$ROOT$1" ] && [ ! -h "$ROOT$1" ] && [ ! -s "$ROOT$1" ]
+}
+
+# guest_path FILE: FILE as the guest names it, without ROOT.
+guest_path() {
+  printf '%s\n' "${1#"$ROOT"}"
+}
+
+# in_words WORD LIST: whether WORD is one of the words of LIST.
+in_words() {
+  case " $2 " in
+  *" $1 "*) return 0 ;;
+  esac
+  return 1
+}

@@ -1,0 +1,60 @@
+# shellcheck shell=sh
+# Packages by a name that is the same in every family; the family knows its own.
+
+# family FUNCTION ARGUMENT...: calls the function of the guest's family.
+family() {
+  family_function=$1
+  shift
+  "${FAMILY}_$family_function" "$@"
+}
+
+# load_packages: reads the list of installed packages once for many questions.
+load_packages() {
+  PACKAGES=$NL$(family installed_packages)$NL
+}
+
+# installed PACKAGE: sets VERSION when the package is installed.
+installed() {
+  VERSION=
+  case $PACKAGES in
+  *"$NL$1 "*)
+    VERSION=${PACKAGES#*"$NL$1 "}
+    VERSION=${VERSION%%"$NL"*}
+    ;;
+  *) return 1 ;;
+  esac
+}
+
+# need_package NAME: evidence whether it is installed; if not, it joins the plan.
+need_package() {
+  np_package=$(family package "$1")
+  if installed "$np_package"; then
+    met "package $np_package $VERSION is installed"
+    return 0
+  fi
+  unmet "package $np_package is not installed"
+  echo "$ID $np_package" >>"$WORK/wanted"
+}
+
+# install_wanted: installs the plan in one call, and one by one where that
+# fails, so that one package the guest's mirrors lack does not cost the others.
+# Descriptor 3 stays closed to what a package may start, which else would keep
+# the host waiting for the end of the output.
+install_wanted() {
+  [ -s "$WORK/wanted" ] || return 0
+  say stage "install $(awk '!seen[$2]++ { printf "%s%s", sep, $2; sep = " " }' "$WORK/wanted")"
+  awk '!seen[$2]++' "$WORK/wanted" >"$WORK/plan"
+  # shellcheck disable=SC2046 # package names are words
+  if ! family install $(cut -d ' ' -f 2 "$WORK/plan") 3>&-; then
+    while read -r ID iw_package; do
+      family install "$iw_package" 3>&- ||
+        trouble "$iw_package could not be installed: $(grep '^E: ' "$WORK/log" | tail -n 1)"
+    done <"$WORK/plan"
+  fi
+  load_packages
+  while read -r ID iw_package; do
+    if installed "$iw_package"; then
+      change "installed $iw_package $VERSION"
+    fi
+  done <"$WORK/plan"
+}

@@ -1,0 +1,233 @@
+# shellcheck shell=sh
+# The way through the program: probe, look, mend, look again, and last the
+# clean-up, so that the connection of the build survives to the end.
+
+# main MODE WORK LOGIN [SKIPPED-ID...]: MODE is mend or check; WORK is the
+# folder that holds this program, and goes with it; LOGIN is the account that
+# the build logged in with.
+main() {
+  MODE=$1
+  WORK=$2
+  LOGIN=$3
+  shift 3
+  SKIP=$*
+  ROOT=${ROOT:-}
+  exec 3>&1 >>"$WORK/log" 2>&1 </dev/null
+  export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin${ROOT:+":$PATH"} TMPDIR="$WORK"
+  umask 022
+  trap finish EXIT
+  trap 'give_up "the program was told to stop, by its time limit or a lost connection"' HUP INT TERM
+  OUTCOME='the program stopped before its end'
+  probe
+  if [ "$MODE" = check ]; then
+    check
+  else
+    mend
+  fi
+  OUTCOME=
+}
+
+# finish: the last lines, whatever happened.
+finish() {
+  if [ -z "$OUTCOME" ]; then
+    say end ok
+  else
+    tail -n 40 "$WORK/log" | while IFS= read -r f_line; do
+      say log "$f_line"
+    done
+    say end failed "$OUTCOME"
+  fi
+  if [ -z "$ROOT" ]; then
+    rm -rf "$WORK"
+  fi
+}
+
+# give_up REASON
+give_up() {
+  OUTCOME=$1
+  exit 1
+}
+
+check() {
+  load_packages
+  look_at before "$READY $CLEANUP"
+}
+
+mend() {
+  if [ -z "$ROOT" ]; then
+    wait_for_cloud_init
+  fi
+  load_packages
+  look_at before "$READY $CLEANUP"
+  guard_cloud_init
+  install_wanted
+  unguard_cloud_init
+  mend_each "$FAILED" "$READY"
+  rebuild_marked
+  look_at after "$READY"
+  mend_each "$CLEANUP" "$CLEANUP"
+  tidy
+  look_at after "$CLEANUP"
+  write_out
+}
+
+# probe: what kind of guest this is; gives up where it is none that is known.
+probe() {
+  say stage probe
+  SYSTEM=$(uname -s)
+  ARCH=${ARCH:-$(uname -m)}
+  say probe uname "$SYSTEM"
+  say probe arch "$ARCH"
+  say probe kernel "$(uname -r)"
+  say probe login "$LOGIN"
+  [ "$SYSTEM" = Linux ] || give_up "the guest runs $SYSTEM; only Linux is known"
+  read_os_release
+  say probe id "$OS_ID"
+  say probe version_id "$OS_VERSION"
+  say probe name "$OS_NAME"
+  find_family
+  say probe family "$FAMILY"
+  [ -n "$FAMILY" ] || give_up "the guest is $OS_NAME (ID=$OS_ID, ID_LIKE=$OS_LIKE); known are the families: $FAMILIES"
+  find_init
+  say probe init "$INIT"
+  [ "$INIT" = systemd ] || give_up "the guest is $OS_NAME, whose init is not systemd"
+  if [ -z "$ROOT" ] && [ "$(id -u)" != 0 ]; then
+    give_up "$LOGIN is not root and execute_command did not make it so: log in as root, give $LOGIN passwordless sudo, or set execute_command"
+  fi
+}
+
+# read_os_release: os-release(5).
+read_os_release() {
+  OS_ID='' OS_LIKE='' OS_VERSION='' OS_NAME='a system without /etc/os-release'
+  for ror_file in /etc/os-release /usr/lib/os-release; do
+    if [ -r "$ROOT$ror_file" ]; then
+      read_release_file "$ROOT$ror_file"
+      return 0
+    fi
+  done
+}
+
+read_release_file() {
+  while IFS='=' read -r rrf_key rrf_value; do
+    rrf_value=${rrf_value#[\"\']}
+    rrf_value=${rrf_value%[\"\']}
+    case $rrf_key in
+    ID) OS_ID=$rrf_value ;;
+    ID_LIKE) OS_LIKE=$rrf_value ;;
+    VERSION_ID) OS_VERSION=$rrf_value ;;
+    PRETTY_NAME) OS_NAME=$rrf_value ;;
+    esac
+  done <"$1"
+}
+
+find_family() {
+  for FAMILY in $FAMILIES; do
+    if family recognise "$OS_ID" "$OS_LIKE"; then
+      return 0
+    fi
+  done
+  FAMILY=
+}
+
+find_init() {
+  INIT=unknown
+  if [ -d "$ROOT/run/systemd/system" ]; then
+    INIT=systemd
+  fi
+}
+
+# look_at PHASE IDS: looks at each that is not skipped, in a process of its
+# own; FAILED are those that are not met.
+look_at() {
+  FAILED=
+  say stage "look $1"
+  for ID in $2; do
+    if in_words "$ID" "$SKIP"; then
+      continue
+    fi
+    MET='' UNMET='' UNKNOWN='' INAPPLICABLE='' NOTES='' REMEDY=''
+    set +e
+    (
+      set -e
+      "look_$(in_function_name "$ID")"
+      say_finding "$1"
+      case $VERDICT in
+      unmet | unknown) exit 10 ;;
+      esac
+    )
+    la_status=$?
+    set -e
+    case $la_status in
+    0) continue ;;
+    10) ;;
+    *)
+      unknown "the look stopped with status $la_status: $(tail -n 1 "$WORK/log")"
+      say_finding "$1"
+      ;;
+    esac
+    FAILED="$FAILED $ID"
+  done
+}
+
+# mend_each IDS AMONG: mends each of IDS that is among the others and not
+# skipped, in a process of its own. A mend that has nothing to do changes
+# nothing.
+mend_each() {
+  for ID in $1; do
+    if ! in_words "$ID" "$2" || in_words "$ID" "$SKIP"; then
+      continue
+    fi
+    if [ -e "$WORK/stop" ]; then
+      give_up 'the build was cancelled'
+    fi
+    say stage "mend $ID"
+    set +e
+    (
+      set -e
+      "mend_$(in_function_name "$ID")"
+    )
+    me_status=$?
+    set -e
+    if [ "$me_status" -ne 0 ]; then
+      trouble "mending stopped with status $me_status: $(tail -n 1 "$WORK/log")"
+    fi
+  done
+}
+
+in_function_name() {
+  printf '%s\n' "$1" | tr - _
+}
+
+# tidy: what no requirement asks for, but nobody wants in an image.
+tidy() {
+  ID=no-secrets
+  if [ -n "$ROOT" ] || in_words "$ID" "$SKIP"; then
+    return 0
+  fi
+  say stage tidy
+  family empty_package_cache
+  empty_temporary_folders
+}
+
+# empty_temporary_folders: all but sockets' folders, services' private ones and
+# our own.
+empty_temporary_folders() {
+  for etf_file in /tmp/* /tmp/.[!.]* /var/tmp/* /var/tmp/.[!.]*; do
+    case $etf_file in
+    "$WORK" | */systemd-private-* | /tmp/.*-unix | /tmp/ssh-*) continue ;;
+    esac
+    if [ -e "$etf_file" ] || [ -h "$etf_file" ]; then
+      remove "$etf_file"
+    fi
+  done
+}
+
+# write_out: unused blocks are given back where the disk can, so that the image
+# does not carry them.
+write_out() {
+  say stage 'write out'
+  sync
+  if [ -z "$ROOT" ] && has_program fstrim; then
+    fstrim -av || echo 'the disk takes no trim' >&2
+  fi
+}

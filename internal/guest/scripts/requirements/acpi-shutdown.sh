@@ -1,0 +1,28 @@
+# shellcheck shell=sh
+# acpi-shutdown: the instance obeys its power button, by logind or acpid.
+
+look_acpi_shutdown() {
+  if unit_enabled acpid.service || unit_enabled acpid.socket; then
+    met 'acpid is enabled'
+    return 0
+  fi
+  if unit_masked systemd-logind.service; then
+    unmet 'systemd-logind.service is masked'
+  elif ! unit_exists systemd-logind.service; then
+    unmet 'there is no systemd-logind.service'
+  elif ! unit_exists dbus.service && ! unit_exists dbus-broker.service; then
+    unmet 'systemd-logind cannot run without D-Bus'
+  elif grep -Eqs '^[[:space:]]*HandlePowerKey=ignore' "$ROOT/etc/systemd/logind.conf" "$ROOT"/etc/systemd/logind.conf.d/*.conf; then
+    unmet 'HandlePowerKey=ignore makes systemd-logind ignore the power button'
+  else
+    met 'systemd-logind obeys the power button'
+    return 0
+  fi
+  need_package acpid
+}
+
+mend_acpi_shutdown() {
+  if installed acpid; then
+    enable_unit acpid.service
+  fi
+}

@@ -1,0 +1,119 @@
+# shellcheck shell=sh
+# no-hardcoded-mac: no network stack has recorded a MAC address.
+
+PERSISTENT_NET=/etc/udev/rules.d/70-persistent-net.rules
+
+# list_macs: a line "FILE<TAB>LINE" for each recorded address, FILE being one
+# that this program knows how to mend.
+list_macs() {
+  for lm_file in "$PERSISTENT_NET" /etc/udev/rules.d/85-persistent-net-cloud-init.rules; do
+    if [ -f "$ROOT$lm_file" ]; then
+      tell_macs "$lm_file" "$MAC"
+    fi
+  done
+  network_files ifupdown | tell_each '^[[:space:]]*hwaddress[[:space:]]'
+  network_files netplan | tell_each "macaddress:.*$MAC"
+  network_files networkd | tell_each '^[[:space:]]*(Permanent)?MACAddress=.*[[:xdigit:]]'
+  network_files NetworkManager | tell_each "^[[:space:]]*(cloned-)?mac-address=[\"']?$MAC"
+  for lm_file in "$ROOT"/etc/default/grub "$ROOT"/etc/default/grub.d/*.cfg; do
+    if [ -f "$lm_file" ] && [ "${lm_file##*/}" != "${GRUB_DROPIN##*/}" ]; then
+      tell_macs "$(guest_path "$lm_file")" "(ifname|BOOTIF)=[^ ]*$MAC"
+    fi
+  done
+}
+
+tell_each() {
+  while read -r te_file; do
+    tell_macs "$te_file" "$1"
+  done
+}
+
+tell_macs() {
+  mac_lines "$1" "$2" | while IFS= read -r tm_line; do
+    printf '%s\t%s\n' "$1" "$tm_line"
+  done
+}
+
+look_no_hardcoded_mac() {
+  if [ -h "$ROOT$PERSISTENT_NET" ] || [ -d "$ROOT$PERSISTENT_NET" ]; then
+    unmet "$PERSISTENT_NET is no regular file, which breaks what writes or copies it"
+  fi
+  if generator_lives; then
+    unmet "$GENERATOR records the MAC address of every card at boot"
+  fi
+  list_macs >"$WORK/macs"
+  while IFS=$TAB read -r nhm_file nhm_line; do
+    unmet "$nhm_file: line $nhm_line"
+  done <"$WORK/macs"
+  look_for_build_macs
+  otherwise_met 'no MAC address in udev rules, ifupdown, netplan, systemd-networkd, NetworkManager or boot loader'
+}
+
+# generator_lives: udev before 220 has a rule that writes 70-persistent-net.rules.
+generator_lives() {
+  for GENERATOR in /usr/lib/udev/rules.d/75-persistent-net-generator.rules \
+    /lib/udev/rules.d/75-persistent-net-generator.rules; do
+    if [ -s "$ROOT$GENERATOR" ] && ! is_empty_file "/etc/udev/rules.d/${GENERATOR##*/}"; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# look_for_build_macs: the build VM's own addresses anywhere in the
+# configuration, also written with dashes or without anything between.
+look_for_build_macs() {
+  build_macs | awk '{ print; d = $0; gsub(":", "-", d); print d; gsub("-", "", d); print d }' >"$WORK/build-macs"
+  [ -s "$WORK/build-macs" ] || return 0
+  cut -f 1 "$WORK/macs" | sort -u >"$WORK/known-files"
+  set --
+  for lfbm_dir in /etc /usr/lib/systemd/network /lib/netplan /usr/lib/netplan /boot/loader; do
+    if [ -d "$ROOT$lfbm_dir" ]; then
+      set -- "$@" "$ROOT$lfbm_dir"
+    fi
+  done
+  grep -rIliF -f "$WORK/build-macs" "$@" >"$WORK/mac-files" || [ $? -eq 1 ] || unknown "not every file of $* could be read"
+  while IFS= read -r lfbm_file; do
+    lfbm_file=$(guest_path "$lfbm_file")
+    if ! grep -qxF "$lfbm_file" "$WORK/known-files"; then
+      unmet "$lfbm_file holds the build VM's MAC address" "take the MAC address out of $lfbm_file"
+    fi
+  done <"$WORK/mac-files"
+}
+
+mend_no_hardcoded_mac() {
+  if [ -e "$ROOT$PERSISTENT_NET" ] || [ -h "$ROOT$PERSISTENT_NET" ]; then
+    make_empty "$PERSISTENT_NET"
+    mark_initramfs
+  fi
+  remove /etc/udev/rules.d/85-persistent-net-cloud-init.rules
+  if generator_lives; then
+    make_empty "/etc/udev/rules.d/${GENERATOR##*/}"
+  fi
+  list_macs | cut -f 1 | sort -u >"$WORK/mac-files"
+  while IFS= read -r nhm_file; do
+    mend_mac_file "$nhm_file"
+  done <"$WORK/mac-files"
+}
+
+# mend_mac_file: takes the address out where it is a line of its own, and the
+# file away where the address is what the file is about.
+mend_mac_file() {
+  case $1 in
+  /etc/network/*)
+    edit_file "$1" sed -E '/^[[:space:]]*hwaddress[[:space:]]/d'
+    ;;
+  /etc/NetworkManager/*)
+    edit_file "$1" sed -E "/^[[:space:]]*(cloned-)?mac-address=[\"']?$MAC/d"
+    ;;
+  /etc/netplan/*) remove "$1" ;;
+  /etc/systemd/network/*)
+    remove "$1"
+    mark_initramfs
+    ;;
+  /etc/default/*)
+    edit_file "$1" sed -E "s/ *(ifname|BOOTIF)=[^ \"']*//g"
+    mark_boot_menu
+    ;;
+  esac
+}

@@ -1,0 +1,80 @@
+# shellcheck shell=sh
+# partition-layout: the root partition is last on its disk, the table covers
+# the disk, the file system fills its partition. Sizes in sysfs are in sectors
+# of 512 bytes.
+
+look_partition_layout() {
+  find_root
+  case $ROOT_KIND in
+  partition) ;;
+  disk)
+    met "the root file system fills the whole disk $ROOT_NAME, without partitions"
+    return 0
+    ;;
+  *)
+    unknown "the root file system is not on a plain partition: $ROOT_REASON"
+    return 0
+    ;;
+  esac
+  read -r pl_start <"$ROOT_SYS/start"
+  read -r pl_size <"$ROOT_SYS/size"
+  read -r pl_disk_size <"$ROOT_SYS/../size"
+  look_other_partitions
+  look_unpartitioned_end
+  look_file_system_size
+}
+
+look_other_partitions() {
+  pl_count=0
+  for pl_file in "$ROOT_SYS"/../*/partition; do
+    pl_other=${pl_file%/partition}
+    pl_count=$((pl_count + 1))
+    read -r pl_other_start <"$pl_other/start"
+    if [ "$pl_other_start" -gt "$pl_start" ]; then
+      unmet "partition ${pl_other##*/} lies behind the root partition $ROOT_NAME, which therefore cannot grow"
+    fi
+  done
+  otherwise_met "$ROOT_NAME is the last of $pl_count partition(s), $ROOT_FS, no LVM"
+}
+
+# look_unpartitioned_end: up to 8 MiB at the end are alignment and the backup
+# of the table.
+look_unpartitioned_end() {
+  pl_rest=$((pl_disk_size - pl_start - pl_size))
+  if [ "$pl_rest" -gt 16384 ]; then
+    unmet "$((pl_rest / 2048)) MiB at the disk's end belong to no partition" \
+      "let the root partition reach the disk's end before this provisioner runs: growpart, then resize2fs"
+  fi
+}
+
+# look_file_system_size: it fills its partition if less than a block group is left.
+look_file_system_size() {
+  case $ROOT_FS in
+  ext2 | ext3 | ext4) ;;
+  *)
+    unknown "how far a $ROOT_FS file system fills its partition was not looked at"
+    return 0
+    ;;
+  esac
+  if ! dumpe2fs -h "$ROOT/dev/$ROOT_NAME" >"$WORK/superblock"; then
+    unknown "the superblock of /dev/$ROOT_NAME could not be read"
+    return 0
+  fi
+  pl_left=$(awk -F ': *' -v sectors="$pl_size" '
+    $1 == "Block count" { blocks = $2 }
+    $1 == "Block size" { size = $2 }
+    $1 == "Blocks per group" { group = $2 }
+    END { left = sectors * 512 - blocks * size; print (left >= group * size) ? int(left / 1048576) : 0 }
+  ' "$WORK/superblock")
+  if [ "$pl_left" -gt 0 ]; then
+    unmet "the file system leaves $pl_left MiB of $ROOT_NAME unused" "run resize2fs /dev/$ROOT_NAME"
+  else
+    met "the file system fills $ROOT_NAME"
+  fi
+}
+
+# The table is the builder's affair: a mend from inside would move partitions
+# of the running system.
+mend_partition_layout() {
+  :
+}

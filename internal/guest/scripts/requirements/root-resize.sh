@@ -1,0 +1,65 @@
+# shellcheck shell=sh
+# root-resize: cloud-init grows the root partition and its file system.
+
+look_root_resize() {
+  need_package growpart
+  look_root_device
+  look_cloud_init
+  [ "$CLOUD_CONFIG" = known ] || return 0
+  case " $CC_init_modules " in
+  *' growpart '*' resizefs '*) met 'cloud_init_modules runs growpart, then resizefs' ;;
+  *) unmet 'cloud_init_modules does not run growpart before resizefs' \
+    'list growpart and then resizefs in cloud_init_modules of /etc/cloud/cloud.cfg' ;;
+  esac
+  case $CC_growpart_mode in
+  - | auto | growpart) ;;
+  *) unmet "growpart has mode $CC_growpart_mode in cloud-init's configuration" ;;
+  esac
+  case " $CC_growpart_devices " in
+  ' - ' | *' / '*) ;;
+  *) unmet "growpart's devices are $CC_growpart_devices, without /" ;;
+  esac
+  case $CC_resize_rootfs in
+  false | off) unmet "resize_rootfs is off in cloud-init's configuration" ;;
+  esac
+  if [ -e "$ROOT/etc/growroot-disabled" ] && [ "$CC_growroot_file_ignored" != true ]; then
+    unmet '/etc/growroot-disabled switches growpart off'
+  fi
+}
+
+# look_root_device: cloud-init grows a root file system on a partition; it
+# skips volumes of LVM and LUKS (cloud-init, cc_growpart).
+look_root_device() {
+  find_root
+  case $ROOT_KIND in
+  partition) met "the root file system is $ROOT_FS on the partition $ROOT_NAME" ;;
+  disk) met "the root file system is $ROOT_FS on the whole disk $ROOT_NAME" ;;
+  lvm) unmet "the root file system is on the LVM volume $ROOT_NAME, which cloud-init does not grow" \
+    'build with the root file system on a plain partition' ;;
+  luks) unmet "the root file system is on the encrypted volume $ROOT_NAME, which cloud-init does not grow without a key" \
+    'build with the root file system on a plain partition' ;;
+  *) unknown "the root file system's device could not be found: $ROOT_REASON" \
+    'build with the root file system on a plain partition' ;;
+  esac
+  case $ROOT_FS in
+  ext2 | ext3 | ext4) need_package ext-tools ;;
+  esac
+  if [ "$ROOT_KIND" = partition ] && needs_sgdisk; then
+    need_package gpt-tools
+  fi
+}
+
+# needs_sgdisk: growpart cannot use sfdisk on GPT before util-linux 2.26
+# (cloud-utils, growpart, get_resizer).
+needs_sgdisk() {
+  installed util-linux || return 1
+  case $VERSION in
+  2.1?* | 2.2[0-5]*) return 0 ;;
+  esac
+  return 1
+}
+
+mend_root_resize() {
+  mend_cloud_init
+  remove /etc/growroot-disabled
+}

@@ -1,0 +1,41 @@
+# shellcheck shell=sh
+# ssh-server: an SSH server is installed and starts at boot.
+
+look_ssh_server() {
+  need_package ssh-server
+  if [ -e "$ROOT/etc/ssh/sshd_not_to_be_run" ]; then
+    unmet '/etc/ssh/sshd_not_to_be_run keeps the SSH server from starting'
+  fi
+  if grep -Eqs '^[[:space:]]*(ALL|sshd)[[:space:]]*:' "$ROOT/etc/hosts.deny"; then
+    note '/etc/hosts.deny refuses connections, which an SSH server with TCP wrappers obeys'
+  fi
+  ss_masked=
+  for ss_unit in $(family ssh_units); do
+    if unit_enabled "$ss_unit"; then
+      met "$ss_unit is enabled"
+      return 0
+    fi
+    if unit_masked "$ss_unit"; then
+      ss_masked="$ss_masked $ss_unit"
+    fi
+  done
+  if installed "$(family package ssh-server)"; then
+    unmet "none of $(family ssh_units) is enabled${ss_masked:+, masked:$ss_masked}"
+  fi
+}
+
+mend_ssh_server() {
+  installed "$(family package ssh-server)" || return 0
+  remove /etc/ssh/sshd_not_to_be_run
+  for ss_unit in $(family ssh_units); do
+    if unit_enabled "$ss_unit"; then
+      return 0
+    fi
+  done
+  for ss_unit in $(family ssh_units); do
+    if unit_exists "$ss_unit"; then
+      enable_unit "$ss_unit"
+      return 0
+    fi
+  done
+}
