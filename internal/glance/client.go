@@ -92,12 +92,12 @@ func stayOnHost(request *http.Request, via []*http.Request) error {
 }
 
 // Endpoint is the URL of this Glance, without a version.
-func (c *Client) Endpoint() string {
+func (c Client) Endpoint() string {
 	return c.service.Endpoint
 }
 
 // Format implements fmt.Formatter: the client holds a token and a password.
-func (c *Client) Format(state fmt.State, _ rune) {
+func (c Client) Format(state fmt.State, _ rune) {
 	_, _ = io.WriteString(state, "Glance at "+c.Endpoint())
 }
 

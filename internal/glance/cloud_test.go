@@ -102,10 +102,46 @@ func (r *recorder) Sent(sent, _ int64) {
 	}
 }
 
+// check wants a count that only ever grows, but for falls to 0 that a Step went
+// before.
+func (r *recorder) check(t *testing.T, total int64) {
+	t.Helper()
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	starts := 0
+	for i, sent := range r.sent {
+		switch {
+		case sent == 0:
+			starts++
+		case i > 0 && sent <= r.sent[i-1], sent > total:
+			t.Errorf("progress went %v of %d", r.sent, total)
+			return
+		}
+	}
+	if said := strings.Count(r.allLocked(), "sending "+fmt.Sprint(total)); said != starts {
+		t.Errorf("progress began %d times, which was said %d times", starts, said)
+	}
+}
+
 func (r *recorder) all() string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+	return r.allLocked()
+}
+
+func (r *recorder) allLocked() string {
 	return strings.Join(r.steps, "\n")
+}
+
+// clearEnvironment takes the OS_* variables away for the time of the test.
+func clearEnvironment(t *testing.T) {
+	t.Helper()
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "OS_") {
+			t.Setenv(name, "")
+		}
+	}
 }
 
 // run runs a program that the test needs, or skips the test.

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -69,12 +72,22 @@ func translated(service string, err error) error {
 	return unwrapURL(err)
 }
 
-// unwrapURL leaves out the method and URL that net/http puts before an error:
-// ours say already what was being done.
+// unwrapURL leaves out the method and URL that net/http puts before an error,
+// since ours say already what was being done, and gives one name to all the
+// ways in which a connection ends early.
 func unwrapURL(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
-		return wrapped.Err
+		err = wrapped.Err
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("no answer in time (%w)", err)
+	}
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return fmt.Errorf("the connection broke (%w)", err)
+		}
 	}
 	return err
 }
@@ -125,6 +138,12 @@ func passing(err error) bool {
 		return true
 	}
 	return false
+}
+
+// unsent tells that a request can not have had any effect.
+func unsent(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "dial"
 }
 
 // gone tells whether the image is no longer there.

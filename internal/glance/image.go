@@ -1,6 +1,8 @@
 package glance
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
@@ -29,7 +31,7 @@ type Image struct {
 	MinDisk int      `json:"min_disk"`
 	MinRAM  int      `json:"min_ram"`
 	Tags    []string `json:"tags"`
-	// Properties are all further ones whose value is a string.
+	// Properties are the further ones that a user can set.
 	Properties map[string]string `json:"properties"`
 	CreatedAt  time.Time         `json:"created_at"`
 	UpdatedAt  time.Time         `json:"updated_at"`
@@ -51,11 +53,12 @@ func imageOf(got *images.Image) *Image {
 		text, ok := value.(string)
 		switch {
 		case !ok:
+			// Glance has no further properties but strings.
 		case name == "os_hash_algo":
 			image.HashAlgo = text
 		case name == "os_hash_value":
 			image.HashValue = text
-		default:
+		case !slices.Contains(ownedByGlance(), name) && !strings.HasPrefix(name, "os_glance"):
 			image.Properties[name] = text
 		}
 	}

@@ -21,17 +21,29 @@ type Progress interface {
 	Sent(sent, total int64)
 }
 
+// quiet is the Progress of nobody.
+type quiet struct{}
+
+// Step implements Progress.
+func (quiet) Step(string) {}
+
+// Sent implements Progress.
+func (quiet) Sent(int64, int64) {}
+
 // Publish makes an image of the source: created under a temporary name, sent,
 // confirmed byte for byte, and only then given its name and visibility. When it
 // returns an error, what it had created is removed again, even after ctx ended;
 // if the removal fails too, the error names the image that remains. It never
-// touches an image that it did not create.
+// touches an image that it did not create. progress may be nil.
 func (c *Client) Publish(ctx context.Context, spec Spec, source Source, progress Progress) (*Image, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
 	if source.Size() <= 0 {
 		return nil, fmt.Errorf("publish image %q: there is nothing to send, the source is empty", spec.Name)
+	}
+	if progress == nil {
+		progress = quiet{}
 	}
 	p := &publication{Client: c, spec: spec, source: source, progress: progress}
 	image, err := p.run(ctx)
@@ -113,7 +125,7 @@ func (p *publication) createOnce(ctx context.Context, options images.CreateOpts)
 		p.uncertain = false
 		return nil
 	case codeOf(err) != http.StatusConflict:
-		p.uncertain = p.uncertain || passing(err)
+		p.uncertain = p.uncertain || (passing(err) && !unsent(err))
 		return err
 	}
 	if image, getErr := p.Get(ctx, p.id); getErr == nil && image.Name == p.temporary {

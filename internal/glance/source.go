@@ -53,7 +53,7 @@ func (f *File) Open() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader := &unchangedFile{File: file, want: f}
+	reader := &unchangedFile{File: file, bytes: io.LimitReader(file, f.size), want: f}
 	if err := reader.check(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -63,12 +63,13 @@ func (f *File) Open() (io.ReadCloser, error) {
 // unchangedFile ends with an error when the file is not what it was.
 type unchangedFile struct {
 	*os.File
-	want *File
+	bytes io.Reader
+	want  *File
 }
 
 // Read implements io.Reader.
 func (f *unchangedFile) Read(p []byte) (int, error) {
-	n, err := f.File.Read(p)
+	n, err := f.bytes.Read(p)
 	if errors.Is(err, io.EOF) {
 		if changed := f.check(); changed != nil {
 			return n, changed

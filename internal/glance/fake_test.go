@@ -1,0 +1,656 @@
+package glance
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/sha512"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fake is a Keystone and a Glance in this process, for the faults that the real
+// ones can not be made to show. Everything that they can show is tested with
+// them. It keeps a list of what was asked, and images as Glance does.
+type fake struct {
+	t      *testing.T
+	server *httptest.Server
+
+	mutex    sync.Mutex
+	requests []string
+	tokens   int
+	images   map[string]*fakeImage
+	faults   map[string][]fault
+}
+
+type fakeImage struct {
+	fields map[string]any
+	data   []byte
+	// busy is how many more times the image is shown as saving.
+	busy int
+}
+
+// fault answers one request in the place of the fake. It may call act to have
+// the request done all the same.
+type fault func(f *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, act http.HandlerFunc)
+
+func newFake(t *testing.T, faults map[string][]fault) *fake {
+	f := &fake{t: t, images: map[string]*fakeImage{}, faults: faults}
+	f.server = httptest.NewServer(f)
+	t.Cleanup(f.server.Close)
+	return f
+}
+
+// signIn takes the way of the OS_* variables.
+func (f *fake) signIn(access Access) *Client {
+	f.t.Helper()
+	clearEnvironment(f.t)
+	f.t.Setenv("OS_AUTH_URL", f.server.URL+"/v3")
+	f.t.Setenv("OS_USERNAME", "someone")
+	f.t.Setenv("OS_PASSWORD", "hunter2")
+	f.t.Setenv("OS_PROJECT_NAME", "demo")
+	f.t.Setenv("OS_DEFAULT_DOMAIN", "default")
+	client := signIn(f.t, access)
+	f.mutex.Lock()
+	f.requests = nil
+	f.mutex.Unlock()
+	return client
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id, file := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/v2/images/"), "/file")
+	name := r.Method + " image"
+	act := f.image
+	switch {
+	case r.URL.Path == "/v3/auth/tokens":
+		name, act = "POST token", f.token
+	case r.URL.Path == "/v2/images" && r.Method == http.MethodGet:
+		name, act = "GET images", f.list
+	case r.URL.Path == "/v2/images":
+		name, act = "POST images", f.create
+	case file:
+		name, act = "PUT file", f.put
+	}
+	f.mutex.Lock()
+	f.requests = append(f.requests, name)
+	image := f.images[id]
+	var next fault
+	if queue := f.faults[name]; len(queue) > 0 {
+		next, f.faults[name] = queue[0], queue[1:]
+	}
+	f.mutex.Unlock()
+	if next != nil {
+		next(f, w, r, image, act)
+		return
+	}
+	act(w, r)
+}
+
+func (f *fake) token(w http.ResponseWriter, _ *http.Request) {
+	f.mutex.Lock()
+	f.tokens++
+	w.Header().Set("X-Subject-Token", fmt.Sprintf("token-%d", f.tokens))
+	f.mutex.Unlock()
+	w.WriteHeader(http.StatusCreated)
+	endpoint := map[string]string{"region_id": "fake", "interface": "public", "url": f.server.URL}
+	f.write(w, map[string]any{"token": map[string]any{"catalog": []any{map[string]any{"type": "image", "endpoints": []any{endpoint}}}}})
+}
+
+func (f *fake) list(w http.ResponseWriter, _ *http.Request) {
+	f.write(w, map[string]any{"images": []any{}})
+}
+
+func (f *fake) create(w http.ResponseWriter, r *http.Request) {
+	fields := map[string]any{}
+	if err := json.NewDecoder(r.Body).Decode(&fields); err != nil {
+		f.t.Error(err)
+	}
+	id := fields["id"].(string)
+	fields["status"] = "queued"
+	fields["created_at"], fields["updated_at"] = time.Now(), time.Now()
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.images[id] != nil {
+		w.WriteHeader(http.StatusConflict)
+		return
+	}
+	f.images[id] = &fakeImage{fields: fields}
+	w.WriteHeader(http.StatusCreated)
+	f.write(w, fields)
+}
+
+func (f *fake) put(w http.ResponseWriter, r *http.Request) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil || r.ContentLength != int64(len(data)) || r.Header.Get("X-Openstack-Image-Size") != fmt.Sprint(len(data)) {
+		f.t.Errorf("got %d bytes (%v), Content-Length %d, x-openstack-image-size %s", len(data), err, r.ContentLength, r.Header.Get("X-Openstack-Image-Size"))
+	}
+	id := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v2/images/"), "/file")
+	f.store(id, data)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (f *fake) store(id string, data []byte) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	image := f.images[id]
+	image.data = data
+	image.fields["status"] = "active"
+	image.fields["size"] = len(data)
+	image.fields["checksum"] = fmt.Sprintf("%x", md5.Sum(data))
+	image.fields["os_hash_algo"] = "sha512"
+	image.fields["os_hash_value"] = fmt.Sprintf("%x", sha512.Sum512(data))
+}
+
+func (f *fake) image(w http.ResponseWriter, r *http.Request) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	id := strings.TrimPrefix(r.URL.Path, "/v2/images/")
+	image := f.images[id]
+	switch {
+	case image == nil:
+		w.WriteHeader(http.StatusNotFound)
+	case r.Method == http.MethodDelete && image.fields["protected"] == true:
+		w.WriteHeader(http.StatusForbidden)
+	case r.Method == http.MethodDelete:
+		delete(f.images, id)
+		w.WriteHeader(http.StatusNoContent)
+	case r.Method == http.MethodPatch:
+		image.patch(f.t, r)
+		f.write(w, image.fields)
+	case image.busy > 0:
+		image.busy--
+		shown := map[string]any{"id": id, "status": "saving", "created_at": time.Now(), "updated_at": time.Now()}
+		f.write(w, shown)
+	default:
+		f.write(w, image.fields)
+	}
+}
+
+func (i *fakeImage) patch(t *testing.T, r *http.Request) {
+	var changes []struct {
+		Path  string `json:"path"`
+		Value any    `json:"value"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&changes); err != nil {
+		t.Error(err)
+	}
+	for _, change := range changes {
+		i.fields[strings.TrimPrefix(change.Path, "/")] = change.Value
+	}
+}
+
+func (f *fake) write(w http.ResponseWriter, answer any) {
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		f.t.Log(err)
+	}
+}
+
+// refuse answers with a status and words, without reading the body.
+func refuse(code int, words string) fault {
+	return func(_ *fake, w http.ResponseWriter, _ *http.Request, _ *fakeImage, _ http.HandlerFunc) {
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, words)
+	}
+}
+
+// refuseAfter takes some of the data, answers 401, and does with the image what
+// Glance does when a token expires during a transfer.
+func refuseAfter(bytes int64, deleted bool) fault {
+	return func(f *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, _ http.HandlerFunc) {
+		_, _ = io.CopyN(io.Discard, r.Body, bytes)
+		if deleted {
+			f.forget(image)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+}
+
+// reset breaks the connection after some of the data; the image is then seen as
+// saving for some time.
+func reset(bytes int64, busy int) fault {
+	return func(_ *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, _ http.HandlerFunc) {
+		_, _ = io.CopyN(io.Discard, r.Body, bytes)
+		image.busy = busy
+		hangUp(w)
+	}
+}
+
+// loseAnswer does what was asked and breaks the connection.
+func loseAnswer(_ *fake, w http.ResponseWriter, r *http.Request, _ *fakeImage, act http.HandlerFunc) {
+	act(httptest.NewRecorder(), r)
+	hangUp(w)
+}
+
+// hangUp sends a reset, not an orderly end.
+func hangUp(w http.ResponseWriter) {
+	connection, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_ = connection.(*net.TCPConn).SetLinger(0)
+	_ = connection.Close()
+}
+
+// stall takes some of the data and then nothing more, until the client leaves.
+func stall(bytes int64) fault {
+	return func(_ *fake, w http.ResponseWriter, r *http.Request, _ *fakeImage, _ http.HandlerFunc) {
+		_, _ = io.CopyN(io.Discard, r.Body, bytes)
+		connection, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer connection.Close()
+		_ = connection.SetReadDeadline(time.Now().Add(20 * time.Second))
+		// Reading one byte a second keeps the connection open without getting on.
+		<-r.Context().Done()
+	}
+}
+
+// store keeps a changed form of the data and calls it success.
+func store(change func([]byte) []byte) fault {
+	return func(f *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, _ http.HandlerFunc) {
+		data, _ := io.ReadAll(r.Body)
+		f.store(image.fields["id"].(string), change(data))
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// change does what was asked, and then something that was not.
+func change(field string, value any) fault {
+	return func(f *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, act http.HandlerFunc) {
+		act(w, r)
+		f.mutex.Lock()
+		defer f.mutex.Unlock()
+		image.fields[field] = value
+	}
+}
+
+// vanish answers as Glance does when somebody deleted the image meanwhile.
+func vanish(f *fake, w http.ResponseWriter, _ *http.Request, image *fakeImage, _ http.HandlerFunc) {
+	f.forget(image)
+	w.WriteHeader(http.StatusGone)
+}
+
+func (f *fake) forget(image *fakeImage) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	delete(f.images, image.fields["id"].(string))
+}
+
+func times(count int, what fault) []fault {
+	return slices.Repeat([]fault{what}, count)
+}
+
+const fakeSize = 3<<20 + 4321
+
+func TestPublishThroughFaults(t *testing.T) {
+	// What a publication without faults asks for.
+	create, send, confirm, publish := "POST images", "PUT file", "GET image", []string{"PATCH image", "GET image"}
+	whole := append([]string{create, send, confirm}, publish...)
+	twice := append([]string{create, send, "GET image", send, confirm}, publish...)
+	tests := map[string]struct {
+		// why a fake and not the real Glance.
+		why       string
+		faults    map[string][]fault
+		protected bool
+		attempts  int
+		want      []string
+		// wantError holds parts of the error; none means that it must succeed.
+		wantError []string
+		wantLeft  int
+	}{
+		"no fault": {
+			why:  "to see that the fake is asked what the real one is",
+			want: whole,
+		},
+		"401 before the data": {
+			why:    "with the others, although a revoked token does it for real",
+			faults: map[string][]fault{send: {refuse(401, "")}},
+			want:   append([]string{create, send, "POST token", "GET image", send, confirm}, publish...),
+		},
+		"401 in the middle of the data": {
+			why:    "Glance checks the token before the data only",
+			faults: map[string][]fault{send: {refuseAfter(1<<20, false)}},
+			want:   append([]string{create, send, "POST token", "GET image", send, confirm}, publish...),
+		},
+		"401 after all data, image deleted": {
+			why:    "Glance does so when a token expires during the transfer, which takes an hour",
+			faults: map[string][]fault{send: {refuseAfter(fakeSize, true)}},
+			want:   append([]string{create, send, "POST token", "GET image", "DELETE image", create, send, confirm}, publish...),
+		},
+		"401 for ever": {
+			why:       "a real Keystone does not give tokens that Glance refuses",
+			faults:    map[string][]fault{send: times(9, refuse(401, "no"))},
+			attempts:  2,
+			want:      []string{create, send, "POST token", "GET image", send, "POST token", "GET image", "DELETE image"},
+			wantError: []string{"after 2 attempts", "401"},
+		},
+		"connection reset before the data": {
+			why:    "the real one does not reset",
+			faults: map[string][]fault{send: {reset(0, 0)}},
+			want:   twice,
+		},
+		"connection reset in the middle, Glance still saving": {
+			why:    "the real one does not reset",
+			faults: map[string][]fault{send: {reset(2<<20, 2)}},
+			want:   append([]string{create, send, "GET image", "GET image", "GET image", send, confirm}, publish...),
+		},
+		"connection reset each time": {
+			why:       "the real one does not reset",
+			faults:    map[string][]fault{send: times(9, reset(1<<20, 0))},
+			attempts:  3,
+			want:      []string{create, send, "GET image", send, "GET image", send, "GET image", "DELETE image"},
+			wantError: []string{"after 3 attempts", "the connection broke"},
+		},
+		"answer lost although the image is active": {
+			why:    "the real one does not lose answers",
+			faults: map[string][]fault{send: {loseAnswer}},
+			want:   append([]string{create, send, "GET image", confirm}, publish...),
+		},
+		"transfer stalls": {
+			why:    "the real one does not stall",
+			faults: map[string][]fault{send: {stall(64 << 10)}},
+			want:   twice,
+		},
+		"503 and then well": {
+			why:    "the real one is not overloaded",
+			faults: map[string][]fault{send: {refuse(503, "busy")}},
+			want:   twice,
+		},
+		"503 for ever": {
+			why:       "the real one is not overloaded",
+			faults:    map[string][]fault{send: times(9, refuse(503, "<html><head><title>x</title></head><body><h1>503 Service Unavailable</h1>store is <b>read-only</b></body></html>"))},
+			attempts:  2,
+			want:      []string{create, send, "GET image", send, "GET image", "DELETE image"},
+			wantError: []string{"after 2 attempts", `"store is read-only"`},
+		},
+		"image deleted by somebody meanwhile": {
+			why:    "with the real one it would be a race",
+			faults: map[string][]fault{send: {vanish}},
+			want:   append([]string{create, send, "GET image", "DELETE image", create, send, confirm}, publish...),
+		},
+		"format refused": {
+			why:       "only a Glance from 2025.1 on looks at formats",
+			faults:    map[string][]fault{send: {refuse(415, `{"message": "Image disk_format raw does not match stream data qcow2<br /><br />"}`)}},
+			want:      []string{create, send, "DELETE image"},
+			wantError: []string{"415", `"Image disk_format raw does not match stream data qcow2"`, "disk_format is the format of the file"},
+		},
+		"conflict": {
+			why:       "nobody else sends to our image",
+			faults:    map[string][]fault{send: {refuse(409, "")}},
+			want:      []string{create, send, "DELETE image"},
+			wantError: []string{"409", "somebody else"},
+		},
+		"conflict with our own broken transfer": {
+			why:    "the real one does not reset",
+			faults: map[string][]fault{send: {reset(1<<20, 0), refuse(409, "")}},
+			want:   append([]string{create, send, "GET image", send, "GET image", send, confirm}, publish...),
+		},
+		"success said before the data were read": {
+			why: "a proxy may answer so",
+			faults: map[string][]fault{send: {func(f *fake, w http.ResponseWriter, _ *http.Request, image *fakeImage, _ http.HandlerFunc) {
+				f.store(image.fields["id"].(string), nil)
+				w.WriteHeader(http.StatusNoContent)
+			}}},
+			want:      []string{create, send, confirm, "DELETE image"},
+			wantError: []string{fmt.Sprintf("%d bytes were sent, 0 are stored", fakeSize)},
+		},
+		"short storage": {
+			why:       "the real store keeps all",
+			faults:    map[string][]fault{send: {store(func(data []byte) []byte { return data[:len(data)-1] })}},
+			want:      []string{create, send, confirm, "DELETE image"},
+			wantError: []string{fmt.Sprintf("%d bytes were sent, %d are stored", fakeSize, fakeSize-1)},
+		},
+		"changed storage": {
+			why: "the real store keeps what it gets",
+			faults: map[string][]fault{send: {store(func(data []byte) []byte {
+				changed := slices.Clone(data)
+				changed[len(changed)/2] ^= 1
+				return changed
+			})}},
+			want:      []string{create, send, confirm, "DELETE image"},
+			wantError: []string{"md5 of what was sent is", "changed the data"},
+		},
+		"secure hash differs though MD5 is right": {
+			why:       "the real one hashes right",
+			faults:    map[string][]fault{send: {change("os_hash_value", strings.Repeat("0", 128))}},
+			want:      []string{create, send, confirm, "DELETE image"},
+			wantError: []string{"sha512 of what was sent is"},
+		},
+		"answer to the creation lost": {
+			why:    "the real one does not lose answers",
+			faults: map[string][]fault{create: {loseAnswer}},
+			want:   append([]string{create, create, "GET image", send, confirm}, publish...),
+		},
+		"creation refused": {
+			why:       "the quota for the number of images is set for all projects at once",
+			faults:    map[string][]fault{create: {refuse(413, "too many images")}},
+			want:      []string{create},
+			wantError: []string{`"too many images"`, "quota"},
+		},
+		"Glance away for a moment at each step": {
+			why: "the real one is not away",
+			faults: map[string][]fault{
+				create: {refuse(502, "")}, "GET image": {refuse(504, ""), refuse(500, "")}, "PATCH image": {refuse(503, "")},
+			},
+			want: []string{create, create, send, "GET image", "GET image", "GET image", "PATCH image", "PATCH image", "GET image"},
+		},
+		"answer to the publication lost": {
+			why:    "the real one does not lose answers",
+			faults: map[string][]fault{"PATCH image": {loseAnswer}},
+			want:   []string{create, send, confirm, "PATCH image", "PATCH image", "GET image"},
+		},
+		"property not kept, image protected": {
+			why:       "the real one keeps properties",
+			faults:    map[string][]fault{"PATCH image": {change("os_distro", "windows")}},
+			protected: true,
+			want:      append(append([]string{create, send, confirm}, publish...), "DELETE image", "PATCH image", "DELETE image"),
+			wantError: []string{"property os_distro is windows, not debian"},
+		},
+		"removal fails at first": {
+			why:       "the real one removes",
+			faults:    map[string][]fault{send: {refuse(413, "")}, "DELETE image": {refuse(503, "")}},
+			want:      []string{create, send, "DELETE image", "DELETE image"},
+			wantError: []string{"quota"},
+		},
+		"removal is refused": {
+			why:       "the real one removes",
+			faults:    map[string][]fault{send: {refuse(413, "")}, "DELETE image": times(99, refuse(403, "not you"))},
+			want:      []string{create, send, "DELETE image"},
+			wantError: []string{"quota", "openstack image delete ", `"not you"`},
+			wantLeft:  1,
+		},
+	}
+	content := make([]byte, fakeSize)
+	for i := range content {
+		content[i] = byte(i * 7 >> 3)
+	}
+	path := filepath.Join(t.TempDir(), "disk.raw")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Log("a fake, because:", test.why)
+			f := newFake(t, test.faults)
+			var lines []string
+			var mutex sync.Mutex
+			client := f.signIn(Access{
+				Patience: Patience{Pause: time.Millisecond, Idle: 300 * time.Millisecond, Answer: 2 * time.Second, Request: 2 * time.Second, Settle: 2 * time.Second, Attempts: test.attempts},
+				Log: func(line string) {
+					mutex.Lock()
+					defer mutex.Unlock()
+					lines = append(lines, line)
+				},
+			})
+			spec := Spec{Name: "debian", DiskFormat: "raw", Protected: test.protected, Properties: map[string]string{"os_distro": "debian"}}
+			progress := &recorder{}
+			image, err := client.Publish(t.Context(), spec, open(t, path), progress)
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			if got := strings.Join(f.requests, ", "); got != strings.Join(test.want, ", ") {
+				t.Errorf("asked\n %s, want\n %s", got, strings.Join(test.want, ", "))
+			}
+			checkError(t, err, test.wantError)
+			progress.check(t, fakeSize)
+			checkNoSecret(t, strings.Join(lines, "\n")+progress.all()+fmt.Sprint(err))
+			if len(test.wantError) > 0 {
+				if len(f.images) != test.wantLeft {
+					t.Errorf("%d images are left, want %d", len(f.images), test.wantLeft)
+				}
+				return
+			}
+			if image == nil || len(f.images) != 1 || !slices.Equal(f.images[image.ID].data, content) {
+				t.Errorf("the stored data are not what was to be sent, in %d images", len(f.images))
+			}
+			if image != nil && !slices.Equal(image.Confirmed, []string{"size", "md5", "sha512"}) {
+				t.Errorf("confirmed %v, want size, md5 and sha512", image.Confirmed)
+			}
+		})
+	}
+}
+
+// TestPublishEndsAStalledTransfer sends more than all buffers between hold. It
+// uses a fake because the real Glance does not stall.
+func TestPublishEndsAStalledTransfer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.raw")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 256<<20); err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t, map[string][]fault{"PUT file": {stall(1 << 20)}})
+	client := f.signIn(Access{Patience: Patience{Idle: 300 * time.Millisecond, Answer: time.Minute, Attempts: 1}})
+	begin := time.Now()
+	_, err := client.Publish(t.Context(), Spec{Name: "debian", DiskFormat: "raw"}, open(t, path), nil)
+	checkError(t, err, []string{"stalled", "no byte was taken for 300ms"})
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("took %v, want a little more than 300ms", took)
+	}
+	if len(f.images) != 0 {
+		t.Errorf("%d images are left, want none", len(f.images))
+	}
+}
+
+// TestCancelDuringTheCreationLeavesNothing uses a fake because the real Glance
+// creates too quickly to be met in the act.
+func TestCancelDuringTheCreationLeavesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	late := make(chan struct{})
+	f := newFake(t, map[string][]fault{"POST images": {func(_ *fake, _ http.ResponseWriter, r *http.Request, _ *fakeImage, act http.HandlerFunc) {
+		body, _ := io.ReadAll(r.Body)
+		cancel()
+		time.AfterFunc(150*time.Millisecond, func() {
+			act(httptest.NewRecorder(), httptest.NewRequest(r.Method, r.URL.Path, bytes.NewReader(body)))
+			close(late)
+		})
+	}}})
+	client := f.signIn(Access{Patience: Patience{Pause: 50 * time.Millisecond}})
+	_, err := client.Publish(ctx, Spec{Name: "debian", DiskFormat: "raw"}, open(t, sparse(t, 4096)), nil)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the cancel", err)
+	}
+	<-late
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if len(f.images) != 0 {
+		t.Errorf("%d images are left, want none; asked %q", len(f.images), f.requests)
+	}
+}
+
+// TestPublishToAServerThatIsGone uses a fake because the real one is needed by
+// the other tests.
+func TestPublishToAServerThatIsGone(t *testing.T) {
+	tests := map[string]struct {
+		step string
+		want []string
+		not  string
+	}{
+		"before the creation": {step: "creating", want: []string{"create the image", "connection refused"}, not: "may remain"},
+		"before the data":     {step: "sending", want: []string{"send the data", "connection refused", "may remain there", "openstack image delete"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, nil)
+			client := f.signIn(Access{Patience: Patience{Pause: time.Millisecond, Request: 200 * time.Millisecond, Remove: 200 * time.Millisecond, Attempts: 2}})
+			progress := &trigger{step: test.step, act: f.server.Close}
+			_, err := client.Publish(t.Context(), Spec{Name: "debian", DiskFormat: "raw"}, open(t, sparse(t, 4096)), progress)
+			checkError(t, err, test.want)
+			if test.not != "" && strings.Contains(fmt.Sprint(err), test.not) {
+				t.Errorf("got %q, want nothing of %q in it", err, test.not)
+			}
+		})
+	}
+}
+
+// TestTheTokenStaysOnItsHost uses a fake because the real Glance does not
+// redirect.
+func TestTheTokenStaysOnItsHost(t *testing.T) {
+	var seen []string
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen = append(seen, r.Method+" "+r.URL.Path)
+	}))
+	defer elsewhere.Close()
+	redirect := func(_ *fake, w http.ResponseWriter, r *http.Request, _ *fakeImage, _ http.HandlerFunc) {
+		http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}
+	for _, request := range []string{"POST images", "PUT file", "GET image", "PATCH image"} {
+		t.Run(request, func(t *testing.T) {
+			f := newFake(t, map[string][]fault{request: times(9, redirect)})
+			client := f.signIn(Access{Patience: Patience{Pause: time.Millisecond}})
+			path := filepath.Join(t.TempDir(), "disk.raw")
+			if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := client.Publish(t.Context(), Spec{Name: "debian", DiskFormat: "raw"}, open(t, path), nil)
+			checkError(t, err, []string{"307"})
+			if len(seen) > 0 || len(f.images) > 0 {
+				t.Errorf("elsewhere was asked %q and %d images are left, want nothing of either", seen, len(f.images))
+			}
+		})
+	}
+}
+
+// checkError wants all parts in the error, or no error when there are none.
+func checkError(t *testing.T, err error, parts []string) {
+	t.Helper()
+	if len(parts) == 0 {
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	if err == nil {
+		t.Errorf("got no error, want one with %q", parts)
+		return
+	}
+	t.Log(err)
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("got error %q, want it to contain %q", err, part)
+		}
+	}
+}
+
+func checkNoSecret(t *testing.T, text string) {
+	t.Helper()
+	for _, secret := range []string{"hunter2", "token-"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q shows the secret %q", text, secret)
+		}
+	}
+}
