@@ -73,7 +73,10 @@ func (t *transcript) Write(p []byte) (int, error) {
 }
 
 func (t *transcript) take(piece []byte, whole bool) {
-	t.bytes += len(piece) + 1
+	t.bytes += len(piece)
+	if whole {
+		t.bytes++
+	}
 	switch {
 	case t.bytes > maxOutput:
 		t.err = fmt.Errorf("the guest said more than %d bytes", maxOutput)

@@ -4,7 +4,8 @@
 
 # main MODE WORK LOGIN [SKIPPED-ID...]: MODE is mend or check; WORK is the
 # folder that holds this program, and goes with it; LOGIN is the account that
-# the build logged in with.
+# the build logged in with. With ROOT set, a tree of files is worked on in place
+# of the running system, and nothing but files is changed.
 main() {
   MODE=$1
   WORK=$2
@@ -13,7 +14,10 @@ main() {
   SKIP=$*
   ROOT=${ROOT:-}
   exec 3>&1 >>"$WORK/log" 2>&1 </dev/null
-  export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin${ROOT:+":$PATH"} TMPDIR="$WORK"
+  export LC_ALL=C TMPDIR="$WORK"
+  if [ -z "$ROOT" ]; then
+    export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+  fi
   umask 022
   trap finish EXIT
   trap 'give_up "the program was told to stop, by its time limit or a lost connection"' HUP INT TERM
@@ -37,9 +41,7 @@ finish() {
     done
     say end failed "$OUTCOME"
   fi
-  if [ -z "$ROOT" ]; then
-    rm -rf "$WORK"
-  fi
+  rm -rf "$WORK"
 }
 
 # give_up REASON

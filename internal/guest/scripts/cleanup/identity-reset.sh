@@ -73,7 +73,7 @@ host_keys_come_back() {
 # mend_identity_reset: cloud-init cleans first, as it skips the hooks in
 # /etc/cloud/clean.d once its state is gone (cloud-init, cmd/clean.py).
 mend_identity_reset() {
-  if has_program cloud-init && cloud_init_has_run; then
+  if [ -z "$ROOT" ] && has_program cloud-init && cloud_init_has_run; then
     cloud-init clean --logs --seed
     change "ran cloud-init clean"
   fi

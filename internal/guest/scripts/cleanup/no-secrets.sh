@@ -48,6 +48,7 @@ list_home_secrets() {
   for lhs_file in "$ROOT$2"/.ssh/*; do
     if [ -f "$lhs_file" ] && grep -qs 'PRIVATE KEY-----' "$lhs_file"; then
       printf 'private key\t%s\t%s\n' "$1" "$(guest_path "$lhs_file")"
+      list_secret 'public key' "$1" "${lhs_file#"$ROOT"}.pub"
     fi
   done
 }
@@ -105,21 +106,21 @@ look_build_user() {
 }
 
 mend_no_secrets() {
-  list_secrets >"$WORK/secrets"
-  while IFS=$TAB read -r ns_kind ns_account ns_path; do
-    remove "$ns_path"
-  done <"$WORK/secrets"
   usable_passwords >"$WORK/passwords"
   while read -r ns_account ns_kind; do
     lock_password "$ns_account"
   done <"$WORK/passwords"
-  remove /etc/shadow- /etc/gshadow-
+  list_secrets >"$WORK/secrets"
+  while IFS=$TAB read -r ns_kind ns_account ns_path; do
+    remove "$ns_path"
+  done <"$WORK/secrets"
 }
 
 # lock_password ACCOUNT: the hash goes, so that nobody can guess at it. The
 # shutdown command of the template still needs the sudo password of the login
 # account where there is one.
 lock_password() {
+  [ -z "$ROOT" ] || return 0
   if [ "$1" = "$LOGIN" ] && [ "$LOGIN" != root ] &&
     ! runuser -u "$LOGIN" -- sudo -k -n true; then
     trouble "the password of $LOGIN was left, since sudo asks for it and the build's shutdown command may need it: give $LOGIN a NOPASSWD rule"

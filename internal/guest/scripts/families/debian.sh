@@ -13,8 +13,16 @@ debian_package() {
   ssh-server) echo openssh-server ;;
   ext-tools) echo e2fsprogs ;;
   gpt-tools) echo gdisk ;;
-  dhcp-client) echo isc-dhcp-client ;;
+  dhcp-client) debian_dhcp_client ;;
   *) echo "$1" ;;
+  esac
+}
+
+# debian_dhcp_client: Debian 13 and what came after moved to dhcpcd.
+debian_dhcp_client() {
+  case $OS_ID/$OS_VERSION in
+  debian/? | debian/1[012] | ubuntu/1?.* | ubuntu/2[0-4].*) echo isc-dhcp-client ;;
+  *) echo dhcpcd-base ;;
   esac
 }
 

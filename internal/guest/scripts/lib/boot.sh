@@ -46,7 +46,9 @@ rebuild_marked() {
 
 # rebuild MARK FUNCTION TEXT
 rebuild() {
-  [ -s "$WORK/$1" ] || return 0
+  if [ -n "$ROOT" ] || [ ! -s "$WORK/$1" ]; then
+    return 0
+  fi
   read -r ID <"$WORK/$1"
   say stage "rebuild $1"
   if family "$2" 3>&-; then

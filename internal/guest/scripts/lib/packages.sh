@@ -41,7 +41,9 @@ need_package() {
 # Descriptor 3 stays closed to what a package may start, which else would keep
 # the host waiting for the end of the output.
 install_wanted() {
-  [ -s "$WORK/wanted" ] || return 0
+  if [ -n "$ROOT" ] || [ ! -s "$WORK/wanted" ]; then
+    return 0
+  fi
   say stage "install $(awk '!seen[$2]++ { printf "%s%s", sep, $2; sep = " " }' "$WORK/wanted")"
   awk '!seen[$2]++' "$WORK/wanted" >"$WORK/plan"
   # shellcheck disable=SC2046 # package names are words

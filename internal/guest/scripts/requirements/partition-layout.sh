@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # partition-layout: the root partition is last on its disk, the table covers
-# the disk, the file system fills its partition. Sizes in sysfs are in sectors
+# the disk, the file system fills its partition (or the disk without a table). Sizes in sysfs are in sectors
 # of 512 bytes.
 
 look_partition_layout() {
@@ -8,7 +8,8 @@ look_partition_layout() {
   case $ROOT_KIND in
   partition) ;;
   disk)
-    met "the root file system fills the whole disk $ROOT_NAME, without partitions"
+    read -r pl_size <"$ROOT_SYS/size"
+    look_file_system_size
     return 0
     ;;
   *)

@@ -1,0 +1,209 @@
+package guest_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/guesttest"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// unready makes the container lack what the image guide asks for. A container
+// has no disk of its own, which is all that grub-probe is told to invent.
+const unready = `
+useradd -m -s /bin/bash packer
+echo 'packer:packer' | chpasswd
+echo 'packer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/packer
+mkdir -p /home/packer/.ssh /etc/netplan /var/lib/dhcp
+ssh-keygen -q -t ed25519 -N '' -C builder@example -f /home/packer/.ssh/id_ed25519
+cp /home/packer/.ssh/id_ed25519.pub /home/packer/.ssh/authorized_keys
+echo 'openstack token issue' >/home/packer/.bash_history
+chown -R packer: /home/packer
+mkdir -p /root/.config/openstack && echo 'clouds: {}' >/root/.config/openstack/clouds.yaml
+echo 'SUBSYSTEM=="net", ATTR{address}=="52:54:00:12:34:56", NAME="eth0"' >/etc/udev/rules.d/70-persistent-net.rules
+cat >>/etc/network/interfaces <<END
+auto lo
+iface lo inet loopback
+allow-hotplug enp0s99
+iface enp0s99 inet dhcp
+  hwaddress ether 52:54:00:12:34:56
+END
+printf 'network: {version: 2, ethernets: {id0: {match: {macaddress: "52:54:00:12:34:56"}, dhcp4: true}}}\n' >/etc/netplan/00-installer-config.yaml
+echo 'lease { interface "enp0s99"; }' >/var/lib/dhcp/dhclient.enp0s99.leases
+systemctl enable nftables.service
+printf 'Port 2299\nListenAddress 127.0.0.1\n' >/etc/ssh/sshd_config.d/test.conf
+echo 0123456789abcdef0123456789abcdef >/etc/machine-id
+rm -f /var/lib/dbus/machine-id
+mkdir -p /var/log/journal /var/lib/systemd
+head -c 512 /dev/urandom >/var/lib/systemd/random-seed
+cat >/usr/sbin/grub-probe <<'END'
+#!/bin/sh
+case "$*" in
+  *device*) echo /dev/vda1 ;;
+  *fs_uuid*) echo 6d2231e4-0975-4f35-a94f-56738c1a8150 ;;
+  *--target=fs*) echo ext2 ;;
+  *partmap*) echo msdos ;;
+esac
+END
+mkdir -p /boot/grub
+printf 'GRUB_DEFAULT=0\nGRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX_DEFAULT="quiet splash"\nGRUB_CMDLINE_LINUX="console=ttyS0,9600"\n' >/etc/default/grub
+echo 'MODULES=dep' >/etc/initramfs-tools/conf.d/driver-policy
+for k in /lib/modules/*; do rm /boot/initrd.img-${k##*/}; cp /bin/true /boot/initrd.img-${k##*/}; done
+update-grub
+`
+
+// unseeable are the requirements that a container without a disk cannot show.
+var unseeable = []requirement.ID{requirement.PartitionLayout}
+
+func TestUnreadyDebianIsMended(t *testing.T) {
+	c := guesttest.NewContainer(t)
+	c.Chroot(t, unready)
+	c.Boot(t)
+
+	checkChangesNothing(t, c)
+	first := provision(t, c, report.Mend)
+	expectMended(t, first)
+	second := provision(t, c, report.Mend)
+	if len(second.Changes) > 0 {
+		t.Errorf("the second run changed something: %v", second.Changes)
+	}
+	expectStillMet(t, second)
+	c.Shutdown(t)
+	expectNoIdentity(t, c.Dir)
+	c.Boot(t)
+	expectNewIdentity(t, c)
+}
+
+func provision(t *testing.T, c *guesttest.Container, mode report.Mode) *report.Report {
+	t.Helper()
+	started := time.Now()
+	rep, err := guest.Run(context.Background(), c.As("packer"), guest.Options{
+		Mode:     mode,
+		Progress: func(stage string) { t.Logf("%4.0fs %s", time.Since(started).Seconds(), stage) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range rep.Findings {
+		t.Logf("%s: %s → %s: %s", f.ID, rep.Before[i].Verdict, f.Verdict, strings.Join(f.Evidence, "; "))
+	}
+	for _, change := range rep.Changes {
+		t.Logf("%s: %s", change.ID, change.Text)
+	}
+	return rep
+}
+
+func checkChangesNothing(t *testing.T, c *guesttest.Container) {
+	t.Helper()
+	before := treeHash(t, c.Dir)
+	rep := provision(t, c, report.Check)
+	if after := treeHash(t, c.Dir); after != before {
+		t.Errorf("a check changed the guest")
+	}
+	want := []requirement.ID{
+		requirement.RootResize, requirement.NoHardcodedMAC, requirement.NoFirewall, requirement.SSHKey,
+		requirement.UserData, requirement.ConsoleLog, requirement.Datasource, requirement.Virtio,
+		requirement.DHCP, requirement.IdentityReset, requirement.NoSecrets, requirement.GuestAgent,
+	}
+	for _, f := range rep.Findings {
+		if slices.Contains(want, f.ID) != (f.Verdict == requirement.Unmet) && !slices.Contains(unseeable, f.ID) {
+			t.Errorf("%s of the unready guest is %s: %v", f.ID, f.Verdict, f.Evidence)
+		}
+	}
+}
+
+// treeHash hashes names, kinds, modes and contents of all but what a running
+// system writes by itself.
+func treeHash(t *testing.T, root string) string {
+	t.Helper()
+	h := sha256.New()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(path, root)
+		for _, alive := range []string{"/dev", "/proc", "/run", "/sys", "/tmp", "/var/log", "/var/lib/systemd"} {
+			if name == alive {
+				return filepath.SkipDir
+			}
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(h, name, info.Mode())
+		if !info.Mode().IsRegular() {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		h.Write(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+func expectMended(t *testing.T, rep *report.Report) {
+	t.Helper()
+	if rep.System.ID != "debian" || rep.System.Login != "packer" {
+		t.Errorf("got system %+v", rep.System)
+	}
+	expectStillMet(t, rep)
+}
+
+func expectStillMet(t *testing.T, rep *report.Report) {
+	t.Helper()
+	for _, f := range rep.Findings {
+		if !f.Verdict.OK() && !slices.Contains(unseeable, f.ID) {
+			t.Errorf("%s is still %s: %s", f.ID, f.Verdict, strings.Join(f.Evidence, "; "))
+		}
+	}
+}
+
+// expectNoIdentity looks at the tree as it would go into the image.
+func expectNoIdentity(t *testing.T, root string) {
+	t.Helper()
+	for _, pattern := range []string{
+		"/etc/ssh/ssh_host_*", "/var/lib/systemd/random-seed", "/var/lib/dhcp/*.leases", "/var/log/journal/*",
+		"/home/packer/.ssh/*", "/home/packer/.bash_history", "/root/.config/openstack/*", "/etc/shadow-",
+		"/tmp/.openstack-ready*", "/etc/cloud/cloud-init.disabled", "/var/lib/cloud/instances/*",
+	} {
+		left, err := filepath.Glob(root + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(left) > 0 {
+			t.Errorf("left in the image: %v", left)
+		}
+	}
+	if b, err := os.ReadFile(root + "/etc/machine-id"); err != nil || len(b) > 0 {
+		t.Errorf("/etc/machine-id: got %q, %v; want it empty", b, err)
+	}
+}
+
+// expectNewIdentity looks at an instance of the image.
+func expectNewIdentity(t *testing.T, c *guesttest.Container) {
+	t.Helper()
+	for _, command := range []string{
+		"test -s /etc/ssh/ssh_host_ed25519_key",
+		"systemctl is-active ssh.service",
+		"test -s /etc/machine-id && ! grep 0123456789abcdef /etc/machine-id",
+		"! systemctl is-enabled nftables.service",
+	} {
+		if _, err := c.As("root").Output(command); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package guesttest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// basePackages make the container a server as an installer leaves it, with a
+// real kernel, initramfs and boot menu.
+const basePackages = "systemd,systemd-sysv,dbus,libpam-systemd,udev,openssh-server,sudo,ifupdown," +
+	"isc-dhcp-client,iproute2,nftables,initramfs-tools,linux-image-cloud-amd64,grub-pc-bin," +
+	"grub2-common,e2fsprogs,ca-certificates,kmod,procps"
+
+// Container is a Debian system in a directory, which systemd-nspawn can boot.
+type Container struct {
+	// Dir is its root directory on this machine.
+	Dir string
+
+	nspawn *exec.Cmd
+	output bytes.Buffer
+	leader int
+}
+
+// NewContainer unpacks a fresh Debian 12 for the test, and skips the test where
+// this machine cannot make or boot one. The unpacked system is made once and
+// kept in the checkout's folder .build.
+func NewContainer(t *testing.T) *Container {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: to mend a real Debian in a container is left out")
+	}
+	need(t, "mmdebstrap", "mmdebstrap")
+	need(t, "systemd-nspawn", "systemd-container")
+	need(t, "nsenter", "util-linux")
+	c := &Container{Dir: t.TempDir()}
+	run(t, "tar", "-C", c.Dir, "-xf", base(t))
+	t.Cleanup(func() { c.Kill() })
+	return c
+}
+
+func need(t *testing.T, program, pkg string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("needs %s (Debian package %s): to mend a real Debian in a container is left out", program, pkg)
+	}
+}
+
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// base returns the archive of the system as it was installed.
+func base(t *testing.T) string {
+	t.Helper()
+	_, self, _, _ := runtime.Caller(0)
+	dir := filepath.Join(filepath.Dir(self), "..", "..", "..", ".build", "guest")
+	archive := filepath.Join(dir, "debian-12.tar")
+	if _, err := os.Stat(archive); err == nil {
+		return archive
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	run(t, "mmdebstrap", "--quiet", "--variant=apt", "--include="+basePackages, "bookworm", archive+".part.tar")
+	if err := os.Rename(archive+".part.tar", archive); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("made %s in %s", archive, time.Since(started).Round(time.Second))
+	return archive
+}
+
+// Chroot runs a shell script in the container while it is not booted.
+func (c *Container) Chroot(t *testing.T, script string) {
+	t.Helper()
+	run(t, "chroot", c.Dir, "/bin/sh", "-euc", script)
+}
+
+// Boot starts the container and waits until its boot is over. It shares this
+// machine's network, which it cannot change.
+func (c *Container) Boot(t *testing.T) {
+	t.Helper()
+	c.output.Reset()
+	c.nspawn = exec.Command("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit",
+		"--console=pipe", "--directory="+c.Dir)
+	c.nspawn.Stdout, c.nspawn.Stderr = &c.output, &c.output
+	if err := c.nspawn.Start(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(3 * time.Minute)
+	for !c.booted() {
+		if time.Now().After(deadline) {
+			c.Kill()
+			t.Fatalf("the container did not boot:\n%s", c.output.String())
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+func (c *Container) booted() bool {
+	c.leader = c.findLeader()
+	if c.leader == 0 {
+		return false
+	}
+	out, _ := c.As("root").Output("systemctl is-system-running")
+	state := strings.TrimSpace(out)
+	return state == "running" || state == "degraded"
+}
+
+// findLeader returns the container's process 1, a child of systemd-nspawn.
+func (c *Container) findLeader() int {
+	pid := c.nspawn.Process.Pid
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return 0
+	}
+	for _, child := range strings.Fields(string(b)) {
+		comm, err := os.ReadFile("/proc/" + child + "/comm")
+		if err == nil && strings.TrimSpace(string(comm)) == "systemd" {
+			leader, _ := strconv.Atoi(child)
+			return leader
+		}
+	}
+	return 0
+}
+
+// As returns a communicator that is logged in to the booted container.
+func (c *Container) As(user string) Exec {
+	shell := []string{
+		"nsenter", "--target", strconv.Itoa(c.leader), "--mount", "--uts", "--ipc", "--pid", "--cgroup",
+		"--root", "--wd=/", "env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "TERM=dumb",
+	}
+	return Exec{Shell: append(shell, "/usr/sbin/runuser", "-u", user, "--", "/bin/sh", "-c")}
+}
+
+// Shutdown powers the container off, as a build's shutdown command does.
+func (c *Container) Shutdown(t *testing.T) {
+	t.Helper()
+	if _, err := c.As("root").Output("systemctl poweroff"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.nspawn.Wait() }()
+	select {
+	case <-done:
+		c.nspawn = nil
+	case <-time.After(2 * time.Minute):
+		c.Kill()
+		t.Fatalf("the container did not shut down:\n%s", c.output.String())
+	}
+}
+
+// Kill ends a container that still runs.
+func (c *Container) Kill() {
+	if c.nspawn == nil {
+		return
+	}
+	if c.leader != 0 {
+		_ = syscall.Kill(c.leader, syscall.SIGKILL)
+	}
+	_ = c.nspawn.Process.Kill()
+	_ = c.nspawn.Wait()
+	c.nspawn = nil
+}
