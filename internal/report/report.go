@@ -1,0 +1,131 @@
+// Package report puts what is known of one image into one document, and writes
+// it as JSON for programs and as tables for a terminal.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// Schema names the JSON document and its version. A field may be added within
+// a version; one that changes or goes makes a new version.
+const Schema = "openstack-ready/report/v1"
+
+// Report is the document.
+type Report struct {
+	Schema string `json:"schema"`
+	Image  Image  `json:"image"`
+	// Facts are as the inspection of the disk read them.
+	Facts inspect.Facts `json:"facts"`
+	// Findings of every side, by side and then in catalogue order.
+	Findings   []requirement.Finding `json:"findings"`
+	Properties []property.Property   `json:"properties"`
+	// Published is the image in Glance; absent where none was published.
+	Published *Published `json:"published,omitempty"`
+}
+
+// Image is the local image file.
+type Image struct {
+	Path string `json:"path"`
+	// Format is as found by content: qcow2 or raw.
+	Format string `json:"format"`
+	// FileSize and VirtualSize are in bytes.
+	FileSize    int64 `json:"file_size"`
+	VirtualSize int64 `json:"virtual_size"`
+}
+
+// Published is an image in Glance, as Glance tells after the upload.
+type Published struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Cloud  string `json:"cloud,omitempty"`
+	Status string `json:"status"`
+	// Size is in bytes.
+	Size          int64  `json:"size"`
+	HashAlgorithm string `json:"os_hash_algo"`
+	HashValue     string `json:"os_hash_value"`
+}
+
+// New starts the report on the image at path with the findings of its
+// inspection and the properties derived from it.
+func New(path string, result *inspect.Result) *Report {
+	info := result.Facts.Disk
+	return &Report{
+		Schema: Schema,
+		Image: Image{
+			Path: path, Format: string(info.Format),
+			FileSize: info.FileSize, VirtualSize: info.VirtualSize,
+		},
+		Facts:      result.Facts,
+		Findings:   result.Findings,
+		Properties: property.Derive(result.Facts),
+	}
+}
+
+// WriteJSON writes the document to w.
+func (r *Report) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(r)
+}
+
+// Save writes the document to the file at path, whole or not at all.
+func (r *Report) Save(path string) error {
+	if err := saveJSON(path, r); err != nil {
+		return fmt.Errorf("write the report %s: %w", path, err)
+	}
+	return nil
+}
+
+// saveJSON writes to a temporary name and renames, so that a reader never sees
+// half a document.
+func saveJSON(path string, document any) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name())
+		}
+	}()
+	encoder := json.NewEncoder(file)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(document); err != nil {
+		_ = file.Close()
+		return err
+	}
+	if err := file.Chmod(0o644); err != nil {
+		_ = file.Close()
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// PropertiesSchema names the properties document and its version.
+const PropertiesSchema = "openstack-ready/properties/v1"
+
+// SaveProperties writes the properties alone to the file at path, for those
+// who publish the image by other means.
+func SaveProperties(path string, properties []property.Property) error {
+	document := struct {
+		Schema     string              `json:"schema"`
+		Properties []property.Property `json:"properties"`
+	}{PropertiesSchema, properties}
+	if err := saveJSON(path, document); err != nil {
+		return fmt.Errorf("write the properties %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+//go:generate packer-sdc mapstructure-to-hcl2 -type Config
+//go:generate packer-sdc struct-markdown
+
+package postprocessor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/packer-plugin-sdk/common"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/hashicorp/packer-plugin-sdk/template/config"
+	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/glance"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// Config is what a template can say of the post-processor.
+type Config struct {
+	common.PackerConfig `mapstructure:",squash"`
+
+	// The name of the disk file in the artifact, such as `debian.qcow2`. Needed
+	// only where the artifact has several disk images; otherwise the disk is
+	// found by what the builder says of it and by the files' contents, never by
+	// their suffix.
+	DiskFile string `mapstructure:"disk_file"`
+
+	// IDs of requirements that must be met besides the required ones of the
+	// catalogue, such as `guest-agent`. Default: none.
+	Require []string `mapstructure:"require"`
+	// What an unmet requirement does: `fail` (default) ends the build before
+	// anything is uploaded, `warn` says so and goes on.
+	OnUnmet string `mapstructure:"on_unmet"`
+	// The file that the provisioner wrote with its own option `report`, to show
+	// the guest's findings beside those of the disk. They count like these.
+	GuestReport string `mapstructure:"guest_report"`
+	// A file to write the whole report to, as JSON. Default: none is written.
+	Report string `mapstructure:"report"`
+	// A file to write the derived properties to, as JSON. Default: without
+	// upload, `<disk file>.properties.json` beside the disk; with upload none.
+	PropertiesFile string `mapstructure:"properties_file"`
+
+	// The cloud's name in `clouds.yaml`. It is searched for where
+	// `OS_CLIENT_CONFIG_FILE` says, in the current folder, in
+	// `~/.config/openstack` and in `/etc/openstack`. Default: `OS_CLOUD`, and
+	// without that the `OS_*` variables, when `upload` is true.
+	Cloud string `mapstructure:"cloud"`
+	// The region. Default: the cloud's own.
+	Region string `mapstructure:"region"`
+	// Whether to publish the image in Glance. Default: true where `cloud` is
+	// set, else false. Without upload the image is inspected and judged, and
+	// the properties are written beside it.
+	Upload config.Trilean `mapstructure:"upload"`
+	// The image's name in Glance. Default: the build's name.
+	ImageName string `mapstructure:"image_name"`
+	// Who sees the image: `private` (default), `shared`, `community` or
+	// `public`.
+	Visibility string `mapstructure:"visibility"`
+	// Tags of the image.
+	Tags []string `mapstructure:"tags"`
+	// Whether Glance refuses to delete the image. Default: false.
+	Protected bool `mapstructure:"protected"`
+	// Properties of the image. They win over the derived ones; an empty value
+	// leaves a derived property out.
+	Properties map[string]string `mapstructure:"properties"`
+	// The smallest flavor disk in GiB. Default: the disk's virtual size.
+	MinDisk int `mapstructure:"min_disk"`
+	// The least memory in MiB that a flavor must have. Default: 0, no limit.
+	MinRAM int `mapstructure:"min_ram"`
+	// How long inspection and upload may take, such as `90m`. Default: `2h`.
+	Timeout time.Duration `mapstructure:"timeout"`
+
+	require []requirement.ID
+	ctx     interpolate.Context
+}
+
+const defaultTimeout = 2 * time.Hour
+
+// decode reads a template's options and returns every mistake in them at once.
+func (c *Config) decode(raws ...any) error {
+	err := config.Decode(c, &config.DecodeOpts{
+		PluginType:         BuilderID,
+		Interpolate:        true,
+		InterpolateContext: &c.ctx,
+	}, raws...)
+	if err != nil {
+		return err
+	}
+	c.setDefaults()
+	return c.validate()
+}
+
+func (c *Config) setDefaults() {
+	if c.OnUnmet == "" {
+		c.OnUnmet = onUnmetFail
+	}
+	if c.Visibility == "" {
+		c.Visibility = "private"
+	}
+	if c.ImageName == "" {
+		c.ImageName = c.PackerBuildName
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+}
+
+const (
+	onUnmetFail = "fail"
+	onUnmetWarn = "warn"
+)
+
+func (c *Config) validate() error {
+	var mistakes *packersdk.MultiError
+	mistake := func(attribute, format string, args ...any) {
+		mistakes = packersdk.MultiErrorAppend(mistakes, fmt.Errorf(attribute+": "+format, args...))
+	}
+	require, err := requirement.ParseIDs(c.Require)
+	if err != nil {
+		mistake("require", "%w", err)
+	}
+	c.require = require
+	if c.OnUnmet != onUnmetFail && c.OnUnmet != onUnmetWarn {
+		mistake("on_unmet", "%q: want fail or warn", c.OnUnmet)
+	}
+	if c.MinDisk < 0 {
+		mistake("min_disk", "%d: want a number of GiB, 0 or more", c.MinDisk)
+	}
+	if c.MinRAM < 0 {
+		mistake("min_ram", "%d: want a number of MiB, 0 or more", c.MinRAM)
+	}
+	if c.Timeout < 0 {
+		mistake("timeout", "%s: want a time above 0", c.Timeout)
+	}
+	if strings.ContainsAny(c.DiskFile, `/\`) {
+		mistake("disk_file", "%q: want the file's name alone, without a folder", c.DiskFile)
+	}
+	if c.uploads() {
+		if err := c.spec().Validate(); err != nil {
+			mistakes = packersdk.MultiErrorAppend(mistakes, err)
+		}
+	}
+	if mistakes == nil {
+		return nil
+	}
+	return mistakes
+}
+
+// uploads reports whether the image goes to Glance.
+func (c *Config) uploads() bool {
+	if c.Upload == config.TriUnset {
+		return c.Cloud != ""
+	}
+	return c.Upload.True()
+}
+
+// spec is the image to create, as far as the template alone decides it.
+func (c *Config) spec() glance.Spec {
+	return glance.Spec{
+		Name:            c.ImageName,
+		ContainerFormat: "bare",
+		Visibility:      c.Visibility,
+		Tags:            c.Tags,
+		Protected:       c.Protected,
+		MinRAM:          c.MinRAM,
+		Properties:      c.Properties,
+	}
+}

@@ -1,0 +1,65 @@
+package postprocessor
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
+)
+
+// pickDisk returns the path of the artifact's disk: the file that the template
+// names, else the one that the builder names, else the only file that is a
+// disk image by its contents.
+func pickDisk(source packersdk.Artifact, wanted string) (string, error) {
+	files := source.Files()
+	if len(files) == 0 {
+		return "", fmt.Errorf("the artifact of %s has no files (%s): put openstack-ready after a builder that writes a disk, such as qemu", source.BuilderId(), source.String())
+	}
+	if wanted != "" {
+		return named(files, wanted)
+	}
+	// The qemu builder's artifact says which of its files is the first disk
+	// (packer-plugin-qemu, builder/qemu/builder.go).
+	if name, ok := source.State("diskName").(string); ok {
+		if path, err := named(files, name); err == nil {
+			return path, nil
+		}
+	}
+	return onlyDisk(files)
+}
+
+func named(files []string, name string) (string, error) {
+	for _, path := range files {
+		if filepath.Base(path) == name {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("disk_file: the artifact has no file named %q; it has %s", name, strings.Join(files, ", "))
+}
+
+func onlyDisk(files []string) (string, error) {
+	var disks []string
+	var refusals []error
+	for _, path := range files {
+		image, err := disk.Open(path)
+		if err != nil {
+			refusals = append(refusals, err)
+			continue
+		}
+		if err := image.Close(); err != nil {
+			return "", fmt.Errorf("close %s: %w", path, err)
+		}
+		disks = append(disks, path)
+	}
+	switch len(disks) {
+	case 1:
+		return disks[0], nil
+	case 0:
+		return "", fmt.Errorf("none of the artifact's files is a disk image that can be read:\n%w", errors.Join(refusals...))
+	}
+	return "", fmt.Errorf("the artifact has %d disk images (%s): name the one to publish with disk_file", len(disks), strings.Join(disks, ", "))
+}

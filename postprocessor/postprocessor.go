@@ -1,0 +1,192 @@
+// Package postprocessor is the Packer post-processor "openstack-ready": it
+// inspects a built disk, judges it, derives its properties, and publishes it
+// in Glance.
+package postprocessor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hcldec"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// PostProcessor is the component that Packer drives.
+type PostProcessor struct {
+	config Config
+}
+
+var _ packersdk.PostProcessor = (*PostProcessor)(nil)
+
+// ConfigSpec tells Packer which options there are.
+func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec {
+	return p.config.FlatMapstructure().HCL2Spec()
+}
+
+// Configure reads the template's options. Packer calls it when it validates
+// the template and again before PostProcess, so it touches neither disk nor
+// network.
+func (p *PostProcessor) Configure(raws ...any) error {
+	return p.config.decode(raws...)
+}
+
+// PostProcess inspects the artifact's disk and, where the template wants it,
+// publishes it. The source artifact is always kept: the image in Glance is a
+// copy.
+func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
+	artifact, err := p.process(ctx, ui, source)
+	if err != nil {
+		return nil, true, false, err
+	}
+	return artifact, true, false, nil
+}
+
+func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (*Artifact, error) {
+	path, err := pickDisk(source, p.config.DiskFile)
+	if err != nil {
+		return nil, err
+	}
+	rep, err := p.inspect(ctx, ui, path)
+	if err != nil {
+		return nil, err
+	}
+	artifact := &Artifact{source: source, report: rep, region: p.config.Region}
+	// The report is written whatever comes of the image: who reads it wants to
+	// know why. That it can be written is known before anything is uploaded.
+	if err := p.writeReport(artifact); err != nil {
+		return nil, err
+	}
+	if err := p.gate(ui, rep.Findings); err != nil {
+		return nil, err
+	}
+	if err := p.writeProperties(artifact); err != nil {
+		return nil, err
+	}
+	if !p.config.uploads() {
+		ui.Say("Nothing is uploaded: the template names no cloud, or sets upload = false")
+		return artifact, nil
+	}
+	if err := p.publish(ctx, ui, artifact); err != nil {
+		return nil, err
+	}
+	if err := p.writeReport(artifact); err != nil {
+		// The image is whole and published; the build says so all the same.
+		ui.Errorf("%s", err)
+	}
+	return artifact, nil
+}
+
+// inspect opens the disk, judges it, adds what the guest's side saw, and shows
+// all of it.
+func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path string) (_ *report.Report, err error) {
+	ui.Sayf("Inspecting %s", path)
+	image, err := disk.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, image.Close()) }()
+	result, err := inspect.Image(ctx, image)
+	if err != nil {
+		return nil, fmt.Errorf("inspect %s: %w", path, err)
+	}
+	rep := report.New(path, result)
+	rep.Properties = property.Override(rep.Properties, p.userProperties())
+	if p.config.GuestReport != "" {
+		guest, err := readGuestReport(p.config.GuestReport)
+		if err != nil {
+			return nil, err
+		}
+		rep.Findings = append(guest, rep.Findings...)
+	}
+	var table strings.Builder
+	if err := rep.WriteTable(&table); err != nil {
+		return nil, err
+	}
+	ui.Say(table.String())
+	return rep, nil
+}
+
+func (p *PostProcessor) userProperties() map[string]string {
+	user := map[string]string{}
+	for name, value := range p.config.Properties {
+		user[name] = value
+	}
+	if p.config.MinDisk > 0 {
+		user[property.MinDisk] = strconv.Itoa(p.config.MinDisk)
+	}
+	return user
+}
+
+// maxGuestReport bounds what is read of the provisioner's report, in bytes.
+const maxGuestReport = 8 << 20
+
+func readGuestReport(path string) (_ []requirement.Finding, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("guest_report: %w; the provisioner openstack-ready writes it when its option report names it", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	var guest struct {
+		Findings []requirement.Finding `json:"findings"`
+	}
+	if err := json.NewDecoder(io.LimitReader(file, maxGuestReport)).Decode(&guest); err != nil {
+		return nil, fmt.Errorf("guest_report: %s is no report of the provisioner: %w", path, err)
+	}
+	return guest.Findings, nil
+}
+
+// gate ends the build when a requirement is not met, unless the template only
+// wants to be warned.
+func (p *PostProcessor) gate(ui packersdk.Ui, findings []requirement.Finding) error {
+	failing := requirement.Failing(findings, p.config.require...)
+	if len(failing) == 0 {
+		return nil
+	}
+	names := make([]string, len(failing))
+	for i, f := range failing {
+		names[i] = fmt.Sprintf("%s (%s, %s side)", f.ID, f.Verdict, f.Side)
+	}
+	err := fmt.Errorf("the image is not ready for OpenStack: %s; the report says what to do about each, and on_unmet = \"warn\" goes on all the same", strings.Join(names, ", "))
+	if p.config.OnUnmet == onUnmetWarn {
+		ui.Errorf("Going on although %s", err)
+		return nil
+	}
+	return err
+}
+
+func (p *PostProcessor) writeProperties(a *Artifact) error {
+	path := p.config.PropertiesFile
+	if path == "" && !p.config.uploads() {
+		path = a.report.Image.Path + ".properties.json"
+	}
+	if path == "" {
+		return nil
+	}
+	a.written = append(a.written, path)
+	return report.SaveProperties(path, a.report.Properties)
+}
+
+func (p *PostProcessor) writeReport(a *Artifact) error {
+	if p.config.Report == "" {
+		return nil
+	}
+	if !slices.Contains(a.written, p.config.Report) {
+		a.written = append(a.written, p.config.Report)
+	}
+	return a.report.Save(p.config.Report)
+}
