@@ -63,9 +63,11 @@ type Boot struct {
 	BIOS bool `json:"bios"`
 	// UEFI: an EFI system partition holds a removable-media loader
 	// (\EFI\BOOT\BOOTX64.EFI and its like).
-	UEFI    bool        `json:"uefi"`
-	Loader  string      `json:"loader"`
-	Entries []BootEntry `json:"entries"`
+	UEFI bool `json:"uefi"`
+	// UEFIUnknown says why UEFI could not be decided; UEFI is false then.
+	UEFIUnknown string      `json:"uefi_unknown,omitempty"`
+	Loader      string      `json:"loader"`
+	Entries     []BootEntry `json:"entries"`
 }
 
 // BootEntry is one entry of the boot loader's menu.
@@ -81,8 +83,11 @@ type BootEntry struct {
 
 // CloudInit is what is known of cloud-init in the image.
 type CloudInit struct {
-	Installed bool   `json:"installed"`
-	Version   string `json:"version,omitempty"`
+	Installed bool `json:"installed"`
+	// Program is the path of cloud-init's program in the guest.
+	Program string `json:"program,omitempty"`
+	// Version is the package's, as the distribution writes it.
+	Version string `json:"version,omitempty"`
 	// Enabled: it is installed, its units are pulled in at boot, and nothing
 	// switches it off.
 	Enabled bool `json:"enabled"`

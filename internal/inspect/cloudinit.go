@@ -1,0 +1,264 @@
+package inspect
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// cloudTarget is the unit that starts all of cloud-init.
+const cloudTarget = "cloud-init.target"
+
+// generatorDirs are systemd's directories of unit generators, the strongest
+// first (systemd.generator(7)).
+var generatorDirs = []string{
+	"/etc/systemd/system-generators", "/usr/local/lib/systemd/system-generators",
+	"/usr/lib/systemd/system-generators", "/lib/systemd/system-generators",
+}
+
+// cloudStages are the units of cloud-init's stages, each with its names before
+// and after 24.3 (cloud-init, Breaking changes).
+var cloudStages = [][]string{
+	{"cloud-init-local.service"},
+	{"cloud-init-network.service", "cloud-init.service"},
+	{"cloud-config.service"},
+	{"cloud-final.service"},
+}
+
+// cloudInitFacts tells whether cloud-init is installed and runs at boot. What
+// could not be read for it is noted as unknown.
+func cloudInitFacts(g *guest, n *notes) CloudInit {
+	program, installed := g.program(n, "cloud-init")
+	c := CloudInit{Installed: installed, Program: program}
+	if !installed {
+		return c
+	}
+	for _, pkg := range []string{"cloud-init", "cloud-init-base"} {
+		if version := g.status[pkg]; version != "" {
+			c.Version = version
+		}
+	}
+	c.DisabledBy = append(cloudSwitches(g, n), cloudUnitsOff(g)...)
+	c.Enabled = len(c.DisabledBy) == 0
+	c.Datasources = g.datasources()
+	if name := g.config.root.get("system_info", "default_user", "name"); name != nil {
+		c.DefaultUser = name.text
+	}
+	return c
+}
+
+// cloudSwitches returns the files and kernel arguments that switch cloud-init
+// off (cloud-init-generator; the conditions in its units; ds-identify.cfg).
+func cloudSwitches(g *guest, n *notes) []string {
+	var off []string
+	if g.has(n, "/etc/cloud/cloud-init.disabled") {
+		off = append(off, "/etc/cloud/cloud-init.disabled is there")
+	}
+	for _, e := range g.facts.Boot.normal() {
+		if value, ok := e.arg("cloud-init"); ok && value == "disabled" {
+			off = append(off, e.at())
+		}
+	}
+	if p := g.identifyPolicy(n); p.mode == "disabled" {
+		off = append(off, p.where)
+	}
+	return off
+}
+
+// cloudUnitsOff returns the units of cloud-init that do not start at boot.
+func cloudUnitsOff(g *guest) []string {
+	if _, ok := g.units.enabled(cloudTarget); !ok {
+		return []string{g.units.why(cloudTarget) + ", and no generator adds it"}
+	}
+	var off []string
+	for _, names := range cloudStages {
+		if _, _, ok := g.units.firstEnabled(names...); ok {
+			continue
+		}
+		name := names[len(names)-1]
+		for _, candidate := range names {
+			if g.units.installed(candidate) {
+				name = candidate
+				break
+			}
+		}
+		off = append(off, g.units.why(name))
+	}
+	return off
+}
+
+// cloudGenerator returns the pull of cloud-init.target by cloud-init's
+// generator; ok is false where there is no generator or a link to /dev/null in
+// its place.
+func cloudGenerator(t *tree, n *notes) (pull, bool) {
+	for _, dir := range generatorDirs {
+		file := path.Join(dir, "cloud-init-generator")
+		if target, err := t.readLink(file); err == nil && target == "/dev/null" {
+			return pull{}, false
+		}
+		if t.has(n, file) {
+			return pull{cloudTarget, file}, true
+		}
+	}
+	return pull{}, false
+}
+
+// datasources returns the effective datasource_list: as ds-identify reads it,
+// else as YAML has it. Empty means cloud-init's own long list.
+func (g *guest) datasources() []string {
+	if g.config.list != nil && len(g.config.list.names) > 0 {
+		return g.config.list.names
+	}
+	return nil
+}
+
+// policy is how ds-identify decides (tools/ds-identify, parse_policy).
+type policy struct {
+	mode, maybe, notFound string
+	source                string // the one data source that is forced
+	where                 string
+}
+
+const identifyConfig = "/etc/cloud/ds-identify.cfg"
+
+// identifyPolicy returns the policy of /etc/cloud/ds-identify.cfg and the
+// kernel command line; empty fields mean ds-identify's own default.
+func (g *guest) identifyPolicy(n *notes) policy {
+	var p policy
+	text, _ := g.text(n, identifyConfig)
+	for line, setting := range settings(text) {
+		setting, _, _ = strings.Cut(setting, "#")
+		key, value, _ := strings.Cut(setting, ":")
+		value = strings.Trim(strings.TrimSpace(value), `"'`)
+		switch strings.TrimSpace(key) {
+		case "policy":
+			p.parse(value, at(identifyConfig, line, setting))
+		case "datasource":
+			p.source, p.where = value, at(identifyConfig, line, setting)
+		}
+	}
+	for _, e := range g.facts.Boot.normal() {
+		if value, ok := e.arg("ci.di.policy"); ok {
+			p.parse(value, e.at())
+		}
+		for _, key := range []string{"ds", "ci.ds", "ci.datasource"} {
+			if value, ok := e.arg(key); ok {
+				p.source, p.where = strings.SplitN(value, ";", 2)[0], e.at()
+			}
+		}
+	}
+	return p
+}
+
+func (p *policy) parse(value, where string) {
+	p.where = where
+	for word := range strings.SplitSeq(value, ",") {
+		switch key, v, _ := strings.Cut(word, "="); key {
+		case "enabled", "disabled", "search", "report":
+			p.mode = key
+		case "maybe":
+			p.maybe = v
+		case "notfound":
+			p.notFound = v
+		}
+	}
+}
+
+// cloudReady notes what keeps cloud-init from running at all, and returns
+// whether it runs. Every requirement that leans on cloud-init starts here.
+func cloudReady(g *guest, n *notes) bool {
+	c := g.facts.CloudInit
+	if err := g.cloudErr(); err != nil {
+		n.unknown("cloud-init: %v", err)
+	}
+	switch {
+	case !c.Installed:
+		n.unmet("cloud-init is not installed: there is no program cloud-init in /usr/bin")
+	case !c.Enabled:
+		for _, by := range c.DisabledBy {
+			n.unmet("cloud-init %s is installed, and does not run: %s", c.Version, by)
+		}
+	default:
+		via, _ := g.units.enabled(cloudTarget)
+		n.met("cloud-init %s (%s) is started by %s", c.Version, c.Program, via)
+	}
+	return c.Installed && c.Enabled
+}
+
+// cloudErr says what of cloud-init's set-up could not be read.
+func (g *guest) cloudErr() error {
+	for _, err := range []error{g.cloudOpen, g.units.err, g.config.err} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moduleOn notes whether cloud-init runs a module in one of its stages.
+func moduleOn(g *guest, n *notes, stage, name string) bool {
+	m, ok := g.config.modules(stage)[name]
+	if !ok {
+		where := cloudConfig
+		if list := g.config.root.get(stage); list != nil {
+			where = list.where
+		}
+		n.unmet("%s: %s does not name the module %s", where, stage, name)
+		return false
+	}
+	n.met("%s: %s names the module %s", m.where, stage, name)
+	return true
+}
+
+// notReset notes the setting with which cloud-init never runs again for a new
+// instance.
+func notReset(g *guest, n *notes) {
+	if v := g.config.root.get("manual_cache_clean"); v.isTrue() {
+		n.unmet("%s: manual_cache_clean: %s: cloud-init takes every new instance for the old one", v.where, v)
+	}
+}
+
+// readStatus reads the installed packages of the dpkg database.
+func readStatus(t *tree) (map[string]string, error) {
+	const file = "/var/lib/dpkg/status"
+	b, err := t.read(file, maxStatus)
+	if absent(err) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return map[string]string{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return parseStatus(string(b)), nil
+}
+
+// parseStatus returns the version of each package that is "install ok
+// installed" in a dpkg status file.
+func parseStatus(text string) map[string]string {
+	found := map[string]string{}
+	var name, version string
+	installed := false
+	add := func() {
+		if installed && name != "" {
+			found[name] = version
+		}
+		name, version, installed = "", "", false
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			add()
+			continue
+		}
+		key, value, _ := strings.Cut(line, ": ")
+		switch key {
+		case "Package":
+			name = value
+		case "Version":
+			version = value
+		case "Status":
+			installed = strings.HasSuffix(value, " ok installed")
+		}
+	}
+	add()
+	return found
+}

@@ -1,0 +1,171 @@
+package inspect
+
+import (
+	"path"
+	"strings"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// identityReset looks for what would be the same in every instance.
+func identityReset(g *guest) requirement.Finding {
+	n := &notes{}
+	machineIDs(g, n)
+	hostKeys(g, n)
+	for _, k := range identityFiles {
+		leftovers(g, n, k)
+	}
+	duidSetting(g, n)
+	cloudState(g, n)
+	return n.finding(requirement.IdentityReset)
+}
+
+// machineIDs notes whether machine-id is empty. Missing or "uninitialized" it
+// is no identity either, but makes systemd enable units again and ask questions
+// on the console (machine-id(5), First boot semantics).
+func machineIDs(g *guest, n *notes) {
+	text, _ := g.text(n, machineID)
+	switch state, first := firstBoot(g, n); {
+	case first:
+		n.unmet("%s: the first boot of an instance enables the units again and may ask questions on the console (machine-id(5)); leave the file empty", state)
+	case strings.TrimSpace(text) != "":
+		n.unmet("%s:1: a machine ID is baked in", machineID)
+	default:
+		n.met("%s is empty", machineID)
+	}
+	const dbus = "/var/lib/dbus/machine-id"
+	switch info, err := g.lstat(dbus); {
+	case absent(err):
+		n.met("%s is not there", dbus)
+	case err != nil:
+		n.unknown("%s: %v", dbus, err)
+	case info.Mode().IsRegular() && info.Size() > 0:
+		n.unmet("%s is a file of its own: systemd takes the machine ID from it (machine-id(5))", dbus)
+	default:
+		n.met("%s is a link or empty", dbus)
+	}
+}
+
+// hostKeys notes host keys that are baked in, and whether new ones are made.
+func hostKeys(g *guest, n *notes) {
+	for _, key := range g.glob(n, "/etc/ssh", "ssh_host_*_key") {
+		n.unmet("%s is baked in", quote(key))
+	}
+	if _, ok := g.sshProgram(n); !ok {
+		n.met("no SSH server is installed that would need host keys")
+		return
+	}
+	by, ok := hostKeyMaker(g, n)
+	if !ok {
+		n.unmet("nothing makes SSH host keys at boot: neither cloud-init, %s nor a unit of the distribution", hostKeyUnit)
+		return
+	}
+	n.met("SSH host keys are made at boot: %s", by)
+}
+
+const hostKeyUnit = "openstack-ready-hostkeys.service"
+
+// hostKeyMaker returns what makes host keys at boot.
+func hostKeyMaker(g *guest, n *notes) (string, bool) {
+	if via, ok := g.units.enabled(hostKeyUnit); ok {
+		return hostKeyUnit + " is started by " + via, true
+	}
+	for _, unit := range []string{"sshd-keygen.service", "ssh-keygen.service", "sshdgenkeys.service", "sshd-keygen.target"} {
+		if via, ok := g.units.enabled(unit); ok && !g.onlyFirstBoot(n, unit) {
+			return unit + " is started by " + via, true
+		}
+	}
+	if g.cloudErr() != nil || !g.facts.CloudInit.Enabled {
+		return "", false
+	}
+	types := g.config.root.get("ssh_genkeytypes")
+	if m, ok := g.config.modules("cloud_init_modules")["ssh"]; ok && (types == nil || len(types.items) > 0) {
+		return "cloud-init, " + m.where + ": the module ssh", true
+	}
+	return "", false
+}
+
+// onlyFirstBoot reports whether a unit asks for ConditionFirstBoot: with an
+// empty machine-id it never runs (systemd.unit(5)).
+func (g *guest) onlyFirstBoot(n *notes, unit string) bool {
+	text, _ := g.text(n, g.units.file(unit))
+	for _, setting := range settings(text) {
+		key, value, _ := strings.Cut(setting, "=")
+		if key == "ConditionFirstBoot" && strings.TrimSpace(value) == "yes" {
+			return true
+		}
+	}
+	return false
+}
+
+// kindOfFile is one kind of leftover: files in a directory.
+type kindOfFile struct {
+	what     string
+	dir      string
+	patterns []string
+}
+
+// identityFiles are the places of what a system remembers of itself
+// (guestfs-tools, virt-sysprep operations dhcp-client-state, random-seed, …).
+var identityFiles = []kindOfFile{
+	{"DHCP lease", "/var/lib/dhcp", []string{"*.lease*"}},
+	{"DHCP lease", "/var/lib/dhclient", []string{"*.lease*"}},
+	{"DHCP lease or DUID", "/var/lib/dhcpcd", []string{"*.lease*", "duid", "secret"}},
+	{"DHCP DUID", "/etc", []string{"dhcpcd.duid"}},
+	{"DHCP lease or secret", "/var/lib/NetworkManager", []string{"*.lease", "secret_key", "timestamps", "seen-bssids"}},
+	{"DHCP lease", "/var/lib/systemd/network", []string{"*"}},
+	{"random seed", "/var/lib/systemd", []string{"random-seed", "credential.secret"}},
+	{"random seed", "/var/lib/urandom", []string{"random-seed"}},
+	{"random seed", "/boot/loader", []string{"random-seed"}},
+}
+
+// leftovers notes the files of one kind that hold something.
+func leftovers(g *guest, n *notes, k kindOfFile) {
+	found := false
+	for _, file := range g.glob(n, k.dir, k.patterns...) {
+		info, err := g.stat(file)
+		switch {
+		case err != nil && !absent(err):
+			n.unknown("%s: %v", quote(file), err)
+		case err == nil && info.Mode().IsRegular() && info.Size() > 0:
+			n.unmet("%s: a %s of %d bytes", quote(file), k.what, info.Size())
+			found = true
+		}
+	}
+	if !found {
+		n.met("no %s in %s", k.what, k.dir)
+	}
+}
+
+// duidSetting notes a DUID that is written into systemd-networkd's settings.
+func duidSetting(g *guest, n *notes) {
+	for _, file := range append(g.glob(n, "/etc/systemd/networkd.conf.d", "*.conf"), "/etc/systemd/networkd.conf") {
+		text, _ := g.text(n, file)
+		for line, setting := range settings(text) {
+			if strings.HasPrefix(setting, "DUIDRawData") && !strings.HasSuffix(setting, "=") {
+				n.unmet("%s", at(file, line, setting))
+			}
+		}
+	}
+}
+
+// cloudState notes what cloud-init remembers of an instance.
+func cloudState(g *guest, n *notes) {
+	const dir = "/var/lib/cloud"
+	found := false
+	if _, err := g.lstat(path.Join(dir, "instance")); err == nil {
+		n.unmet("%s/instance: cloud-init's state of an instance", dir)
+		found = true
+	} else if !absent(err) {
+		n.unknown("%s/instance: %v", dir, err)
+	}
+	for _, name := range []string{"instances", "sem"} {
+		for _, entry := range g.names(n, path.Join(dir, name)) {
+			n.unmet("%s: cloud-init's state of an instance", quote(path.Join(dir, name, entry)))
+			found = true
+		}
+	}
+	if !found {
+		n.met("no state of an instance in %s", dir)
+	}
+}

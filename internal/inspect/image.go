@@ -1,0 +1,178 @@
+// Package inspect tells from a disk image, without booting or mounting it,
+// what it holds and which requirements it meets.
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// Result is what an inspection found.
+type Result struct {
+	Facts Facts `json:"facts"`
+	// Findings has one finding for each requirement that a disk can be asked
+	// for, in the order of the catalogue.
+	Findings []requirement.Finding `json:"findings"`
+}
+
+// Image inspects an opened disk image. Nothing is mounted, run or written, and
+// no file that the image names is opened outside of it.
+//
+// The error says why nothing could be inspected: no partition table and no file
+// system, no root file system among those that can be read (the ones that were
+// seen are listed), or a guest that is not Linux. Whatever else can not be read
+// makes single findings unknown.
+func Image(ctx context.Context, img *disk.Image) (*Result, error) {
+	l, err := readLayout(img, img.Size())
+	if err != nil {
+		return nil, err
+	}
+	if err := l.findRoot(); err != nil {
+		return nil, err
+	}
+	t, unclean, err := l.guestTree()
+	if err != nil {
+		return nil, err
+	}
+	facts := &Facts{Disk: img.Info(), Partitions: l.table, Root: l.rootFacts()}
+	if facts.OS, err = readOS(t); err != nil {
+		return nil, err
+	}
+	g := newGuest(t, l, facts)
+	facts.Boot.BIOS, facts.Boot.Loader = findLoader(img, l.table)
+	g.findUEFI()
+	findings := doubt(g.findings(ctx), unclean)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("inspecting the image: %w", err)
+	}
+	return &Result{Facts: *facts, Findings: withFormat(findings, img)}, nil
+}
+
+// newGuest reads what several findings need, once.
+func newGuest(t *tree, l layout, facts *Facts) *guest {
+	g := &guest{tree: t, facts: facts, layout: l, config: loadConfig(t)}
+	facts.Architecture, _ = architecture(t)
+
+	boot := &notes{}
+	facts.Kernels = kernels(t, boot)
+	facts.Boot.Entries = bootEntries(t, boot)
+	g.bootErr = boot.err()
+
+	cloud := &notes{}
+	var err error
+	if g.status, err = readStatus(t); err != nil {
+		cloud.unknown("%v", err)
+	}
+	if generated, ok := cloudGenerator(t, cloud); ok {
+		g.units = loadUnits(t, generated)
+	} else {
+		g.units = loadUnits(t)
+	}
+	facts.CloudInit = cloudInitFacts(g, cloud)
+	facts.GuestAgent = guestAgentFacts(g, cloud)
+	g.cloudOpen = cloud.err()
+	return g
+}
+
+// looks holds the look at each requirement; image-format is not among them,
+// since it is about the file and not about the guest.
+var looks = map[requirement.ID]func(context.Context, *guest) requirement.Finding{
+	requirement.RootResize:      simple(rootResize),
+	requirement.PartitionLayout: simple(partitionLayout),
+	requirement.NoHardcodedMAC:  simple(noHardcodedMAC),
+	requirement.SSHServer:       simple(sshServer),
+	requirement.NoFirewall:      simple(noFirewall),
+	requirement.SSHKey:          simple(sshKey),
+	requirement.UserData:        simple(userData),
+	requirement.ConsoleLog:      simple(consoleLog),
+	requirement.XenPVKernel:     simple(xenPVKernel),
+	requirement.Datasource:      simple(datasource),
+	requirement.Virtio:          virtio,
+	requirement.DHCP:            simple(dhcp),
+	requirement.IdentityReset:   simple(identityReset),
+	requirement.NoSecrets:       simple(noSecrets),
+	requirement.ACPIShutdown:    simple(acpiShutdown),
+	requirement.GuestAgent:      simple(guestAgent),
+}
+
+func simple(look func(*guest) requirement.Finding) func(context.Context, *guest) requirement.Finding {
+	return func(_ context.Context, g *guest) requirement.Finding { return look(g) }
+}
+
+// findings takes every look, in the order of the catalogue.
+func (g *guest) findings(ctx context.Context) []requirement.Finding {
+	var findings []requirement.Finding
+	for _, r := range requirement.SeenFrom(requirement.Disk) {
+		if look, ok := looks[r.ID]; ok && ctx.Err() == nil {
+			findings = append(findings, look(ctx, g))
+		}
+	}
+	return findings
+}
+
+// doubt makes every finding unknown where a file system was not unmounted: what
+// its journal holds may turn an unmet requirement into a met one as well as the
+// other way round. What was seen stays in the evidence.
+func doubt(findings []requirement.Finding, unclean []string) []requirement.Finding {
+	if len(unclean) == 0 {
+		return findings
+	}
+	reason := strings.Join(unclean, "; ") + "; shut the build VM down in order, or run fsck on the image, and inspect again"
+	for i, f := range findings {
+		evidence := []string{reason}
+		for _, e := range f.Evidence {
+			evidence = append(evidence, fmt.Sprintf("as it stands (%s): %s", f.Verdict, e))
+		}
+		findings[i].Verdict, findings[i].Evidence = requirement.Unknown, evidence
+	}
+	return findings
+}
+
+// withFormat puts the finding on the image's format at its place.
+func withFormat(findings []requirement.Finding, img *disk.Image) []requirement.Finding {
+	var all []requirement.Finding
+	for _, r := range requirement.SeenFrom(requirement.Disk) {
+		if r.ID == requirement.ImageFormat {
+			all = append(all, imageFormat(img.Info(), img.Problems()))
+			continue
+		}
+		for _, f := range findings {
+			if f.ID == r.ID {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+func (l layout) rootFacts() Root {
+	g := l.root.fs.Geometry
+	return Root{
+		Partition: l.root.part.Number, FileSystem: g.Type, UUID: g.UUID, Label: g.Label,
+		Size: g.Bytes, Clean: g.Clean, Unclean: g.Unclean,
+	}
+}
+
+// findUEFI decides whether the image boots by UEFI. The ESP is vfat, which is
+// not read yet, so that only the lack of one is certain.
+func (g *guest) findUEFI() {
+	for _, v := range g.layout.volumes {
+		if strings.EqualFold(v.part.Type, partitionESP) || v.part.Type == partitionESPMBR {
+			g.facts.Boot.UEFIUnknown = v.name() + " may hold a loader; its vfat file system is not read yet"
+			return
+		}
+	}
+}
+
+// err returns what stayed open as one error, or nil.
+func (n *notes) err() error {
+	if len(n.open) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(cut(n.open), "; "))
+}

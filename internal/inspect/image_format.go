@@ -1,0 +1,24 @@
+package inspect
+
+import (
+	"fmt"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// imageFormat reports what the safety checks said of the file itself.
+func imageFormat(info disk.Info, problems []string) requirement.Finding {
+	n := &notes{}
+	for _, p := range problems {
+		n.unmet("%s", p)
+	}
+	if len(problems) == 0 {
+		n.met("%s", formatInWords(info))
+	}
+	return n.finding(requirement.ImageFormat)
+}
+
+func formatInWords(info disk.Info) string {
+	return fmt.Sprintf("a %s image of %d bytes (virtual size) passes the checks of Glance and Nova", info.Format, info.VirtualSize)
+}

@@ -1,0 +1,130 @@
+package inspect
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+)
+
+// macPattern finds a MAC address in its usual forms.
+var macPattern = regexp.MustCompile(`(?i)(^|[^0-9a-f:-])([0-9a-f]{2}([:-])[0-9a-f]{2}(?:[:-][0-9a-f]{2}){4})($|[^0-9a-f:-])`)
+
+// macPlace is where a network stack keeps addresses of cards.
+type macPlace struct {
+	dir      string
+	patterns []string
+	// keys are the words of which one must stand on the line; none means that
+	// any address counts.
+	keys []string
+}
+
+// macPlaces are the places of every network stack that a Debian or Ubuntu guest
+// can have.
+var macPlaces = []macPlace{
+	{"/etc/udev/rules.d", []string{"*.rules"}, []string{"address", "ID_NET_NAME_MAC"}},
+	{"/etc/systemd/network", []string{"*.link", "*.network", "*.netdev"}, []string{"macaddress"}},
+	{"/usr/local/lib/systemd/network", []string{"*.link", "*.network", "*.netdev"}, []string{"macaddress"}},
+	{"/etc/netplan", []string{"*.yaml", "*.yml"}, nil},
+	{"/lib/netplan", []string{"*.yaml", "*.yml"}, nil},
+	{"/usr/lib/netplan", []string{"*.yaml", "*.yml"}, nil},
+	{"/etc/network", []string{"interfaces"}, nil},
+	{"/etc/network/interfaces.d", []string{"*"}, nil},
+	{"/etc/NetworkManager/system-connections", []string{"*"}, nil},
+	{"/etc/NetworkManager/conf.d", []string{"*"}, []string{"mac", "unmanaged", "match-device"}},
+	{"/usr/lib/NetworkManager/system-connections", []string{"*"}, nil},
+	{"/etc/sysconfig/network-scripts", []string{"ifcfg-*"}, nil},
+	{"/etc/sysconfig/network", []string{"ifcfg-*"}, nil},
+	{"/etc/cloud/cloud.cfg.d", []string{"*.cfg"}, nil},
+	{"/etc", []string{"iftab", "mactab", "dhcpcd.conf"}, nil},
+	{"/etc/dhcp", []string{"dhclient.conf"}, nil},
+	{"/etc/conf.d", []string{"net"}, nil},
+	{"/etc/default", []string{"grub"}, nil},
+	{"/etc/default/grub.d", []string{"*.cfg"}, nil},
+	{"/etc/kernel", []string{"cmdline"}, nil},
+}
+
+// noHardcodedMAC looks for a card's address in every place where a network
+// stack, udev or the boot loader would take it from.
+func noHardcodedMAC(g *guest) requirement.Finding {
+	n := &notes{}
+	looked := 0
+	for _, place := range macPlaces {
+		looked += g.macsIn(n, place)
+	}
+	for _, e := range g.facts.Boot.Entries {
+		looked++
+		if mac := findMAC(e.CommandLine); mac != "" {
+			n.unmet("%s: %s", e.at(), mac)
+		}
+	}
+	persistentGenerator(g, n)
+	if len(g.facts.Boot.Entries) == 0 {
+		n.unknown("kernel command lines: %v", errNoEntries)
+	}
+	n.met("no MAC address in %d files and boot entries of udev, ifupdown, netplan, systemd-networkd, NetworkManager, cloud-init and GRUB", looked)
+	return n.finding(requirement.NoHardcodedMAC)
+}
+
+// macsIn notes the addresses in one place, and returns how many files it read.
+func (g *guest) macsIn(n *notes, place macPlace) int {
+	read := 0
+	for _, file := range g.glob(n, place.dir, place.patterns...) {
+		if info, err := g.stat(file); err == nil && info.IsDir() {
+			continue
+		}
+		text, ok := g.text(n, file)
+		if !ok {
+			continue
+		}
+		read++
+		for line, setting := range settings(text) {
+			if mac := findMAC(setting); mac != "" && place.asksFor(setting) {
+				n.unmet("%s", at(file, line, setting))
+			}
+		}
+	}
+	return read
+}
+
+func (p macPlace) asksFor(setting string) bool {
+	if len(p.keys) == 0 {
+		return true
+	}
+	for _, key := range p.keys {
+		if strings.Contains(strings.ToLower(setting), strings.ToLower(key)) {
+			return true
+		}
+	}
+	return false
+}
+
+// findMAC returns the first address of a card in a line: neither the zero and
+// broadcast addresses nor a mix of separators.
+func findMAC(line string) string {
+	for _, m := range macPattern.FindAllStringSubmatch(line, -1) {
+		mac := strings.ToLower(m[2])
+		digits := strings.ReplaceAll(mac, m[3], "")
+		if len(digits) != 12 || digits == "000000000000" || digits == "ffffffffffff" {
+			continue
+		}
+		return mac
+	}
+	return ""
+}
+
+// persistentGenerator notes the rule of old udevs that writes the address of
+// every new card down again, unless /etc has an empty file in its place.
+func persistentGenerator(g *guest, n *notes) {
+	const name = "75-persistent-net-generator.rules"
+	for _, file := range g.udevRules(n) {
+		if path.Base(file) != name {
+			continue
+		}
+		info, err := g.stat(file)
+		if err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+			n.unmet("%s writes the address of every new card to 70-persistent-net.rules", file)
+		}
+	}
+}

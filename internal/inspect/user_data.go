@@ -1,0 +1,21 @@
+package inspect
+
+import "github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
+
+// userData looks whether cloud-init runs user data and sets the host name.
+func userData(g *guest) requirement.Finding {
+	n := &notes{}
+	if !cloudReady(g, n) {
+		return n.finding(requirement.UserData)
+	}
+	moduleOn(g, n, "cloud_final_modules", "scripts_user")
+	moduleOn(g, n, "cloud_init_modules", "set_hostname")
+	notReset(g, n)
+	if v := g.config.root.get("allow_userdata"); v.isFalse() {
+		n.unmet("%s: allow_userdata: %s", v.where, v)
+	}
+	if v := g.config.root.get("preserve_hostname"); v.isTrue() {
+		n.unmet("%s: preserve_hostname: %s: the instance keeps the image's host name", v.where, v)
+	}
+	return n.finding(requirement.UserData)
+}
