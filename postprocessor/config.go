@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/glance"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
@@ -138,7 +139,9 @@ func (c *Config) validate() error {
 		mistake("disk_file", "%q: want the file's name alone, without a folder", c.DiskFile)
 	}
 	if c.uploads() {
-		if err := c.spec().Validate(); err != nil {
+		spec := c.spec()
+		spec.DiskFormat = string(disk.FormatRaw) // The disk decides it later.
+		if err := spec.Validate(); err != nil {
 			mistakes = packersdk.MultiErrorAppend(mistakes, err)
 		}
 	}
