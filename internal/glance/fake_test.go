@@ -587,7 +587,11 @@ func TestPublishToAServerThatIsGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, nil)
 			client := f.signIn(Access{Patience: Patience{Pause: time.Millisecond, Request: 200 * time.Millisecond, Remove: 200 * time.Millisecond, Attempts: 2}})
-			progress := &trigger{step: test.step, act: f.server.Close}
+			progress := &trigger{step: test.step, act: func() {
+				f.server.Close()
+				// A request on a connection that is about to close may have had an effect.
+				client.requests.Transport.(*wire).next.(*http.Transport).CloseIdleConnections()
+			}}
 			_, err := client.Publish(t.Context(), Spec{Name: "debian", DiskFormat: "raw"}, open(t, sparse(t, 4096)), progress)
 			checkError(t, err, test.want)
 			if test.not != "" && strings.Contains(fmt.Sprint(err), test.not) {

@@ -1,13 +1,8 @@
 package glance
 
 import (
-	"crypto/md5"
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"sync"
@@ -25,11 +20,10 @@ const progressStep = 1 << 20
 // closes the body when it likes, so every method locks.
 type pass struct {
 	mutex  sync.Mutex
-	reader io.ReadCloser
+	reader *ahead
 	size   int64
 	read   int64
 	told   int64
-	hashes map[string]hash.Hash
 	err    error
 	closed bool
 	beat   func(read int64)
@@ -43,10 +37,7 @@ func openPass(source Source, beat, sent func(read int64)) (*pass, error) {
 	if err != nil {
 		return nil, &sourceError{err}
 	}
-	return &pass{
-		reader: reader, size: source.Size(), beat: beat, sent: sent,
-		hashes: map[string]hash.Hash{"md5": md5.New(), "sha256": sha256.New(), "sha512": sha512.New()},
-	}, nil
+	return &pass{reader: readAhead(reader), size: source.Size(), beat: beat, sent: sent}, nil
 }
 
 // Read implements io.Reader for the transport.
@@ -86,19 +77,15 @@ func (p *pass) whole() (Sums, error) {
 	if !errors.Is(p.err, io.EOF) {
 		return nil, p.err
 	}
-	sums := Sums{}
-	for name, sum := range p.hashes {
-		sums[name] = hex.EncodeToString(sum.Sum(nil))
-	}
-	return sums, nil
+	return p.reader.sums(), nil
 }
 
-// end closes the source.
-func (p *pass) end() error {
+// end closes the source. A fault in closing what was only read loses nothing.
+func (p *pass) end() {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	p.closed = true
-	return p.reader.Close()
+	_ = p.reader.Close()
 }
 
 // failure returns why the source could not be read, nil while it could.
@@ -111,16 +98,12 @@ func (p *pass) failure() error {
 	return p.err
 }
 
-// next reads, hashes and counts; the caller holds the mutex.
+// next reads, counts and judges; the caller holds the mutex.
 func (p *pass) next(buffer []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
 	n, err := p.reader.Read(buffer)
-	for _, sum := range p.hashes {
-		// hash.Hash never returns an error.
-		_, _ = sum.Write(buffer[:n])
-	}
 	p.read += int64(n)
 	p.err = p.judge(err)
 	return n, p.err
