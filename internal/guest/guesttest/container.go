@@ -94,7 +94,7 @@ func (c *Container) Boot(t *testing.T) {
 	t.Helper()
 	c.output.Reset()
 	c.nspawn = exec.Command("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit",
-		"--console=pipe", "--directory="+c.Dir)
+		"--console=pipe", "--timezone=off", "--directory="+c.Dir)
 	c.nspawn.Stdout, c.nspawn.Stderr = &c.output, &c.output
 	if err := c.nspawn.Start(); err != nil {
 		t.Fatal(err)

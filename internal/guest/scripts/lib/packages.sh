@@ -48,15 +48,27 @@ install_wanted() {
   awk '!seen[$2]++' "$WORK/wanted" >"$WORK/plan"
   # shellcheck disable=SC2046 # package names are words
   if ! family install $(cut -d ' ' -f 2 "$WORK/plan") 3>&-; then
-    while read -r ID iw_package; do
-      family install "$iw_package" 3>&- ||
-        trouble "$iw_package could not be installed: $(grep '^E: ' "$WORK/log" | tail -n 1)"
-    done <"$WORK/plan"
+    install_one_by_one
   fi
   load_packages
   while read -r ID iw_package; do
     if installed "$iw_package"; then
       change "installed $iw_package $VERSION"
     fi
+  done <"$WORK/plan"
+}
+
+# install_one_by_one: what fails is told to every requirement that wants it.
+install_one_by_one() {
+  while read -r ID iobo_package; do
+    if family install "$iobo_package" 3>&-; then
+      continue
+    fi
+    iobo_reason=$(grep -E '^(E|dpkg): ' "$WORK/log" | tail -n 1)
+    while read -r ID iobo_wanted; do
+      if [ "$iobo_wanted" = "$iobo_package" ]; then
+        trouble "$iobo_package could not be installed: $iobo_reason"
+      fi
+    done <"$WORK/wanted"
   done <"$WORK/plan"
 }
