@@ -32,12 +32,12 @@ func logindObeys(g *guest, n *notes) {
 	const unit = "systemd-logind.service"
 	via, ok := g.units.enabled(unit)
 	if !ok {
-		n.unmet("%s", g.units.why(unit))
+		n.lacks("%s", g.units.why(unit))
 		return
 	}
 	bus, busVia, ok := g.units.firstEnabled("dbus.service", "dbus.socket", "dbus-broker.service")
 	if !ok {
-		n.unmet("%s needs D-Bus: %s", unit, g.units.why("dbus.service"))
+		n.lacks("%s needs D-Bus: %s", unit, g.units.why("dbus.service"))
 		return
 	}
 	n.met("%s is started by %s, and %s by %s", unit, via, bus, busVia)
@@ -68,7 +68,7 @@ func powerKey(g *guest, n *notes) {
 func acpidObeys(g *guest, n *notes) {
 	unit, via, ok := g.units.firstEnabled("acpid.service", "acpid.socket", "acpid.path")
 	if !ok {
-		n.unmet("%s", g.units.why("acpid.service"))
+		n.lacks("%s", g.units.why("acpid.service"))
 		return
 	}
 	for _, file := range g.glob(n, "/etc/acpi/events", "*") {
@@ -80,5 +80,5 @@ func acpidObeys(g *guest, n *notes) {
 			}
 		}
 	}
-	n.unmet("%s is started by %s, and no file of /etc/acpi/events is about the power button", unit, via)
+	n.lacks("%s is started by %s, and no file of /etc/acpi/events is about the power button", unit, via)
 }

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"fmt"
 	"path"
 	"strings"
 )
@@ -173,10 +172,10 @@ func cloudReady(g *guest, n *notes) bool {
 	}
 	switch {
 	case !c.Installed:
-		n.unmet("cloud-init is not installed: there is no program cloud-init in /usr/bin")
+		n.lacks("cloud-init is not installed: there is no program cloud-init in /usr/bin")
 	case !c.Enabled:
 		for _, by := range c.DisabledBy {
-			n.unmet("cloud-init %s is installed, and does not run: %s", c.Version, by)
+			n.lacks("cloud-init %s is installed, and does not run: %s", c.Version, by)
 		}
 	default:
 		via, _ := g.units.enabled(cloudTarget)
@@ -203,7 +202,7 @@ func moduleOn(g *guest, n *notes, stage, name string) bool {
 		if list := g.config.root.get(stage); list != nil {
 			where = list.where
 		}
-		n.unmet("%s: %s does not name the module %s", where, stage, name)
+		n.lacks("%s: %s does not name the module %s", where, stage, name)
 		return false
 	}
 	n.met("%s: %s names the module %s", m.where, stage, name)
@@ -218,17 +217,14 @@ func notReset(g *guest, n *notes) {
 	}
 }
 
-// readStatus reads the installed packages of the dpkg database.
-func readStatus(t *tree) (map[string]string, error) {
-	const file = "/var/lib/dpkg/status"
-	b, err := t.read(file, maxStatus)
-	if absent(err) {
-		return map[string]string{}, nil
-	}
+// readStatus reads the installed packages of the dpkg database; none where it
+// can not be read. Only versions are taken from it, no verdict.
+func readStatus(t *tree) map[string]string {
+	b, err := t.read("/var/lib/dpkg/status", maxStatus)
 	if err != nil {
-		return map[string]string{}, fmt.Errorf("%s: %w", file, err)
+		return map[string]string{}
 	}
-	return parseStatus(string(b)), nil
+	return parseStatus(string(b))
 }
 
 // parseStatus returns the version of each package that is "install ok

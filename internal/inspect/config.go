@@ -108,8 +108,8 @@ func flowNames(s string) []string {
 	return names
 }
 
-// parseYAML reads one document. Aliases and merge keys are refused: no
-// cloud.cfg needs them, and they are how a small file becomes a large value.
+// parseYAML reads one document. What an alias stands for counts each time, so
+// that a small file does not become a large value.
 func parseYAML(file, text string) (*value, error) {
 	if len(text) > maxYAML {
 		return nil, fmt.Errorf("%s: larger than the %d bytes that are read of a YAML file", file, maxYAML)
@@ -145,6 +145,8 @@ func convert(file string, node *yaml.Node, depth int, left *int) (*value, error)
 	}
 	v := &value{where: fmt.Sprintf("%s:%d", file, node.Line)}
 	switch node.Kind {
+	case yaml.AliasNode:
+		return convert(file, node.Alias, depth-1, left)
 	case yaml.ScalarNode:
 		v.text, v.null = node.Value, node.Tag == "!!null"
 	case yaml.SequenceNode:
@@ -161,7 +163,7 @@ func convert(file string, node *yaml.Node, depth int, left *int) (*value, error)
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			key := node.Content[i]
 			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-				return nil, fmt.Errorf("%s:%d: a YAML key that is not read (merge or compound key)", file, key.Line)
+				return nil, fmt.Errorf("%s:%d: a YAML key that is not read (a merge, or not a plain word)", file, key.Line)
 			}
 			e, err := convert(file, node.Content[i+1], depth-1, left)
 			if err != nil {
@@ -171,7 +173,7 @@ func convert(file string, node *yaml.Node, depth int, left *int) (*value, error)
 			v.dict[key.Value] = e
 		}
 	default:
-		return nil, fmt.Errorf("%s:%d: a YAML alias, which is not read", file, node.Line)
+		return nil, fmt.Errorf("%s:%d: a kind of YAML that is not read", file, node.Line)
 	}
 	return v, nil
 }

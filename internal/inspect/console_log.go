@@ -46,8 +46,8 @@ func consoleLog(g *guest) requirement.Finding {
 // where init and cloud-init write (kernel, admin-guide/serial-console.rst).
 func entryConsole(n *notes, e BootEntry, serial []string) {
 	faults := consoleFaults(e, serial)
-	for _, fault := range faults {
-		n.unmet("%s: %s", e.at(), fault)
+	if len(faults) > 0 {
+		n.unmet("%s: %s", e.at(), strings.Join(faults, ", "))
 	}
 	for _, arg := range e.args() {
 		// Ubuntu's GRUB adds $vt_handoff, which only names a virtual terminal.

@@ -23,7 +23,7 @@ func datasource(g *guest) requirement.Finding {
 	names, where := g.sourceList(p)
 	for _, want := range []string{"ConfigDrive", "OpenStack"} {
 		if len(names) > 0 && !slices.Contains(names, want) {
-			n.unmet("%s: %s is not in the list", where, want)
+			n.lacks("%s: %s is not in the list", where, want)
 		}
 	}
 	n.met("%s", where)
@@ -82,7 +82,7 @@ func strictDetection(g *guest, n *notes, p policy) {
 		n.met("on %s: %s", g.facts.Architecture, where)
 		return
 	}
-	n.unmet("on %s cloud-init can not tell from the firmware that it runs on OpenStack, and without a config drive switches itself off: %s; write \"policy: search,found=all,maybe=all,notfound=disabled\" to %s",
+	n.lacks("on %s cloud-init can not tell from the firmware that it runs on OpenStack, and without a config drive switches itself off: %s; write \"policy: search,found=all,maybe=all,notfound=disabled\" to %s",
 		g.facts.Architecture, where, identifyConfig)
 }
 

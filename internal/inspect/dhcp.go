@@ -28,10 +28,10 @@ func dhcp(g *guest) requirement.Finding {
 		}
 		failed.add(seen)
 	}
-	n.bad = append(n.bad, failed.bad...)
-	n.open = append(n.open, failed.open...)
-	if len(failed.bad) == 0 && len(failed.open) == 0 {
-		n.unmet("nothing configures the network: neither cloud-init, systemd-networkd, netplan, ifupdown, NetworkManager nor dhcpcd does")
+	failed.good = nil
+	n.add(failed)
+	if n.verdict() == requirement.Unknown && len(n.open) == 0 {
+		n.lacks("nothing configures the network: neither cloud-init, systemd-networkd, netplan, ifupdown, NetworkManager nor dhcpcd does")
 	}
 	return n.finding(requirement.DHCP)
 }
@@ -43,12 +43,12 @@ func cloudNetwork(g *guest, n *notes) bool {
 		return false
 	}
 	if v := g.config.root.get("network", "config"); v != nil && v.text == "disabled" {
-		n.unmet("%s: network: config: disabled: cloud-init leaves the network alone", v.where)
+		n.lacks("%s: network: config: disabled: cloud-init leaves the network alone", v.where)
 		return false
 	}
 	for _, e := range g.facts.Boot.normal() {
 		if value, ok := e.arg("network-config"); ok && value == "disabled" {
-			n.unmet("%s: cloud-init leaves the network alone", e.at())
+			n.lacks("%s: cloud-init leaves the network alone", e.at())
 			return false
 		}
 	}
@@ -79,7 +79,7 @@ func cloudRenderer(g *guest, n *notes) bool {
 			return true
 		}
 	}
-	n.unmet("cloud-init finds no network stack that it can write for: ifupdown, netplan, NetworkManager or systemd-networkd")
+	n.lacks("cloud-init finds no network stack that it can write for: ifupdown, netplan, NetworkManager or systemd-networkd")
 	return false
 }
 
@@ -104,12 +104,12 @@ const interfacesFile = "/etc/network/interfaces"
 func eniWorks(g *guest, n *notes) bool {
 	via, started := g.units.enabled("networking.service")
 	if !started {
-		n.unmet("cloud-init writes for ifupdown, and %s", g.units.why("networking.service"))
+		n.lacks("cloud-init writes for ifupdown, and %s", g.units.why("networking.service"))
 		return false
 	}
 	client, ok := g.dhcpClient(n)
 	if !ok {
-		n.unmet("cloud-init writes for ifupdown, and there is no DHCP client: neither dhclient, dhcpcd nor udhcpc")
+		n.lacks("cloud-init writes for ifupdown, and there is no DHCP client: neither dhclient, dhcpcd nor udhcpc")
 		return false
 	}
 	text, _ := g.text(n, interfacesFile)
@@ -121,7 +121,7 @@ func eniWorks(g *guest, n *notes) bool {
 			return true
 		}
 	}
-	n.unmet("%s does not read /etc/network/interfaces.d, where cloud-init writes", interfacesFile)
+	n.lacks("%s does not read /etc/network/interfaces.d, where cloud-init writes", interfacesFile)
 	return false
 }
 
@@ -146,7 +146,7 @@ func netplanWorks(g *guest, n *notes) bool {
 		n.met("cloud-init configures the network with netplan, and NetworkManager.service is started by %s", via)
 		return true
 	}
-	n.unmet("cloud-init writes for netplan, and there is neither systemd-networkd nor NetworkManager: %s", g.units.why(networkd))
+	n.lacks("cloud-init writes for netplan, and there is neither systemd-networkd nor NetworkManager: %s", g.units.why(networkd))
 	return false
 }
 
@@ -190,7 +190,7 @@ func networkdDHCP(g *guest, n *notes) bool {
 		match, dhcp := networkFile(text)
 		if !g.matchesAny(match) {
 			if len(match["Name"]) > 0 && dhcp != "" && strings.HasPrefix(file, "/etc/") {
-				n.unmet("%s: only for the card %s", quote(file), quote(strings.Join(match["Name"], " ")))
+				n.lacks("%s: only for the card %s", quote(file), quote(strings.Join(match["Name"], " ")))
 			}
 			continue
 		}
@@ -198,7 +198,7 @@ func networkdDHCP(g *guest, n *notes) bool {
 			n.met("%s: DHCP=%s for any card; systemd-networkd.service is started by %s", quote(file), quote(dhcp), via)
 			return true
 		}
-		n.unmet("%s is for any card, and has no DHCP=yes", quote(file))
+		n.lacks("%s is for any card, and has no DHCP=yes", quote(file))
 		return false
 	}
 	return false
@@ -264,7 +264,7 @@ func netplanDHCP(g *guest, n *notes) bool {
 		for _, id := range sortedKeys(cards.dict) {
 			card := cards.dict[id]
 			if !g.anyCard(netplanNames(id, card)) {
-				n.unmet("%s: only for the card %s", card.where, quote(strings.Join(netplanNames(id, card), " ")))
+				n.lacks("%s: only for the card %s", card.where, quote(strings.Join(netplanNames(id, card), " ")))
 				continue
 			}
 			if card.get("dhcp4").isTrue() {
@@ -316,7 +316,7 @@ func ifupdownDHCP(g *guest, n *notes) bool {
 				n.met("%s", at(file, line, setting))
 				return true
 			}
-			n.unmet("%s: the name is that of the build VM's card; an instance's first card is called %s",
+			n.lacks("%s: the name is that of the build VM's card; an instance's first card is called %s",
 				at(file, line, setting), strings.Join(g.firstNames(), " or "))
 		}
 	}
@@ -336,7 +336,7 @@ func networkManagerDHCP(g *guest, n *notes) bool {
 		text, _ := g.text(n, file)
 		for line, setting := range settings(text) {
 			if key, value, _ := strings.Cut(setting, "="); strings.TrimSpace(key) == "no-auto-default" && strings.TrimSpace(value) == "*" {
-				n.unmet("%s", at(file, line, setting))
+				n.lacks("%s", at(file, line, setting))
 				return false
 			}
 		}
@@ -354,7 +354,7 @@ func dhcpcdDHCP(g *guest, n *notes) bool {
 	text, _ := g.text(n, "/etc/dhcpcd.conf")
 	for line, setting := range settings(text) {
 		if words := strings.Fields(setting); words[0] == "allowinterfaces" && !g.anyCard(words[1:]) {
-			n.unmet("%s", at("/etc/dhcpcd.conf", line, setting))
+			n.lacks("%s", at("/etc/dhcpcd.conf", line, setting))
 			return false
 		}
 	}

@@ -86,7 +86,8 @@ type CloudInit struct {
 	Installed bool `json:"installed"`
 	// Program is the path of cloud-init's program in the guest.
 	Program string `json:"program,omitempty"`
-	// Version is the package's, as the distribution writes it.
+	// Version is the package's, as the distribution writes it; empty where the
+	// package database has none.
 	Version string `json:"version,omitempty"`
 	// Enabled: it is installed, its units are pulled in at boot, and nothing
 	// switches it off.

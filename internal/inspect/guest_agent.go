@@ -20,13 +20,13 @@ func guestAgent(g *guest) requirement.Finding {
 	}
 	program, ok := g.program(n, "qemu-ga")
 	if !ok {
-		n.unmet("there is no program qemu-ga in /usr/sbin or /usr/bin")
+		n.lacks("there is no program qemu-ga in /usr/sbin or /usr/bin")
 		return n.finding(requirement.GuestAgent)
 	}
 	if via, ok := g.units.enabled(agentUnit); ok {
 		n.met("%s (%s) is started by %s", program, agentUnit, via)
 	} else {
-		n.unmet("%s is installed, and nothing starts it: %s", program, g.units.why(agentUnit))
+		n.lacks("%s is installed, and nothing starts it: %s", program, g.units.why(agentUnit))
 	}
 	return n.finding(requirement.GuestAgent)
 }

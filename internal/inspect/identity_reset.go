@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -12,9 +13,7 @@ func identityReset(g *guest) requirement.Finding {
 	n := &notes{}
 	machineIDs(g, n)
 	hostKeys(g, n)
-	for _, k := range identityFiles {
-		leftovers(g, n, k)
-	}
+	leftovers(g, n, identityFiles)
 	duidSetting(g, n)
 	cloudState(g, n)
 	return n.finding(requirement.IdentityReset)
@@ -57,7 +56,10 @@ func hostKeys(g *guest, n *notes) {
 	}
 	by, ok := hostKeyMaker(g, n)
 	if !ok {
-		n.unmet("nothing makes SSH host keys at boot: neither cloud-init, %s nor a unit of the distribution", hostKeyUnit)
+		if err := g.cloudErr(); err != nil {
+			n.unknown("whether cloud-init makes SSH host keys is not known: %v", err)
+		}
+		n.lacks("nothing makes SSH host keys at boot: neither cloud-init, %s nor a unit of the distribution", hostKeyUnit)
 		return
 	}
 	n.met("SSH host keys are made at boot: %s", by)
@@ -88,7 +90,11 @@ func hostKeyMaker(g *guest, n *notes) (string, bool) {
 // onlyFirstBoot reports whether a unit asks for ConditionFirstBoot: with an
 // empty machine-id it never runs (systemd.unit(5)).
 func (g *guest) onlyFirstBoot(n *notes, unit string) bool {
-	text, _ := g.text(n, g.units.file(unit))
+	file := g.units.file(unit)
+	if file == "" {
+		return false
+	}
+	text, _ := g.text(n, file)
 	for _, setting := range settings(text) {
 		key, value, _ := strings.Cut(setting, "=")
 		if key == "ConditionFirstBoot" && strings.TrimSpace(value) == "yes" {
@@ -119,10 +125,22 @@ var identityFiles = []kindOfFile{
 	{"random seed", "/boot/loader", []string{"random-seed"}},
 }
 
-// leftovers notes the files of one kind that hold something.
-func leftovers(g *guest, n *notes, k kindOfFile) {
+// leftovers notes the files of some kinds that hold something.
+func leftovers(g *guest, n *notes, kinds []kindOfFile) {
+	var empty []string
+	for _, k := range kinds {
+		if !holding(g, n, k, k.dir) {
+			empty = append(empty, fmt.Sprintf("%s in %s", k.what, k.dir))
+		}
+	}
+	n.met("no %s", strings.Join(empty, ", no "))
+}
+
+// holding notes the files of one kind in dir that are not empty, and returns
+// whether there are any.
+func holding(g *guest, n *notes, k kindOfFile, dir string) bool {
 	found := false
-	for _, file := range g.glob(n, k.dir, k.patterns...) {
+	for _, file := range g.glob(n, dir, k.patterns...) {
 		info, err := g.stat(file)
 		switch {
 		case err != nil && !absent(err):
@@ -132,9 +150,7 @@ func leftovers(g *guest, n *notes, k kindOfFile) {
 			found = true
 		}
 	}
-	if !found {
-		n.met("no %s in %s", k.what, k.dir)
-	}
+	return found
 }
 
 // duidSetting notes a DUID that is written into systemd-networkd's settings.

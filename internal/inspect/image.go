@@ -55,7 +55,7 @@ func Image(ctx context.Context, img *disk.Image) (*Result, error) {
 
 // newGuest reads what several findings need, once.
 func newGuest(t *tree, l layout, facts *Facts) *guest {
-	g := &guest{tree: t, facts: facts, layout: l, config: loadConfig(t)}
+	g := &guest{tree: t, facts: facts, layout: l, config: loadConfig(t), status: readStatus(t)}
 	facts.Architecture, _ = architecture(t)
 
 	boot := &notes{}
@@ -64,10 +64,6 @@ func newGuest(t *tree, l layout, facts *Facts) *guest {
 	g.bootErr = boot.err()
 
 	cloud := &notes{}
-	var err error
-	if g.status, err = readStatus(t); err != nil {
-		cloud.unknown("%v", err)
-	}
 	if generated, ok := cloudGenerator(t, cloud); ok {
 		g.units = loadUnits(t, generated)
 	} else {
@@ -124,11 +120,9 @@ func doubt(findings []requirement.Finding, unclean []string) []requirement.Findi
 	}
 	reason := strings.Join(unclean, "; ") + "; shut the build VM down in order, or run fsck on the image, and inspect again"
 	for i, f := range findings {
-		evidence := []string{reason}
-		for _, e := range f.Evidence {
-			evidence = append(evidence, fmt.Sprintf("as it stands (%s): %s", f.Verdict, e))
-		}
-		findings[i].Verdict, findings[i].Evidence = requirement.Unknown, evidence
+		seen := fmt.Sprintf("as the file system stands, without its journal, the requirement is %s:", f.Verdict)
+		findings[i].Verdict = requirement.Unknown
+		findings[i].Evidence = append([]string{reason, seen}, f.Evidence...)
 	}
 	return findings
 }

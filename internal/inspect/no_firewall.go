@@ -27,7 +27,7 @@ func noFirewall(g *guest) requirement.Finding {
 	}
 	installed := 0
 	for _, unit := range firewallUnits {
-		if g.units.installed(unit) || g.units.started[unit] != "" {
+		if g.units.installed(unit) {
 			installed++
 			firewallUnit(g, n, unit)
 		}

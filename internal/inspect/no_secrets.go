@@ -21,9 +21,7 @@ func noSecrets(g *guest) requirement.Finding {
 		homeSecrets(g, n, a)
 	}
 	passwords(g, n)
-	for _, k := range secretFiles {
-		leftovers(g, n, k)
-	}
+	leftovers(g, n, secretFiles)
 	journals(g, n)
 	n.met("no key, shell history or credential in the homes of %d accounts", len(homes))
 	return n.finding(requirement.NoSecrets)
@@ -108,19 +106,6 @@ func homeSecrets(g *guest, n *notes, a account) {
 	}
 	for _, dir := range []string{a.home, path.Join(a.home, ".ssh")} {
 		privateKeys(g, n, dir)
-	}
-}
-
-// holding notes the files of one kind in dir that are not empty.
-func holding(g *guest, n *notes, k kindOfFile, dir string) {
-	for _, file := range g.glob(n, dir, k.patterns...) {
-		info, err := g.stat(file)
-		switch {
-		case err != nil && !absent(err):
-			n.unknown("%s: %v", quote(file), err)
-		case err == nil && info.Mode().IsRegular() && info.Size() > 0:
-			n.unmet("%s: a %s of %d bytes", quote(file), k.what, info.Size())
-		}
 	}
 }
 

@@ -13,15 +13,21 @@ import (
 const maxEvidence = 10
 
 // notes gathers what one look at one requirement saw, and makes the verdict:
-// one unmet entry makes it unmet, else one unknown entry makes it unknown, and
-// without any entry nobody has looked.
+// one unmet entry makes it unmet, else one unknown entry makes it unknown, else
+// one lacking entry makes it unmet. Without any entry nobody has looked.
 type notes struct {
-	bad, open, good, outside []string
+	bad, open, lacking, good, outside []string
 }
 
 func (n *notes) unmet(format string, a ...any)   { n.bad = append(n.bad, fmt.Sprintf(format, a...)) }
 func (n *notes) unknown(format string, a ...any) { n.open = append(n.open, fmt.Sprintf(format, a...)) }
-func (n *notes) met(format string, a ...any)     { n.good = append(n.good, fmt.Sprintf(format, a...)) }
+
+// lacks notes that something needed was not found, which is no proof where
+// something could not be read.
+func (n *notes) lacks(format string, a ...any) {
+	n.lacking = append(n.lacking, fmt.Sprintf(format, a...))
+}
+func (n *notes) met(format string, a ...any) { n.good = append(n.good, fmt.Sprintf(format, a...)) }
 
 // notApplicable notes why the requirement does not concern this image; it
 // decides only where nothing else was noted.
@@ -32,7 +38,11 @@ func (n *notes) notApplicable(format string, a ...any) {
 // finding turns the notes into the verdict on requirement id.
 func (n *notes) finding(id requirement.ID) requirement.Finding {
 	f := requirement.Finding{ID: id, Side: requirement.Disk, Verdict: n.verdict()}
-	for _, kind := range [][]string{n.bad, n.open, n.good, n.outside} {
+	kinds := [][]string{n.bad, n.open, n.lacking, n.good, n.outside}
+	if f.Verdict == requirement.Unmet {
+		kinds = kinds[:3] // what is in order would only hide what is not
+	}
+	for _, kind := range kinds {
 		f.Evidence = append(f.Evidence, cut(kind)...)
 	}
 	if len(f.Evidence) == 0 {
@@ -47,6 +57,8 @@ func (n *notes) verdict() requirement.Verdict {
 		return requirement.Unmet
 	case len(n.open) > 0:
 		return requirement.Unknown
+	case len(n.lacking) > 0:
+		return requirement.Unmet
 	case len(n.good) > 0:
 		return requirement.Met
 	case len(n.outside) > 0:
@@ -88,6 +100,7 @@ func at(file string, line int, text string) string {
 func (n *notes) add(o *notes) {
 	n.bad = append(n.bad, o.bad...)
 	n.open = append(n.open, o.open...)
+	n.lacking = append(n.lacking, o.lacking...)
 	n.good = append(n.good, o.good...)
 	n.outside = append(n.outside, o.outside...)
 }

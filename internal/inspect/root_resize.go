@@ -68,12 +68,12 @@ func growTools(g *guest, n *notes) {
 	if program, ok := g.program(n, "growpart"); ok {
 		n.met("%s is there", program)
 	} else {
-		n.unmet("there is no program growpart (package cloud-guest-utils): cloud-init can not grow the partition")
+		n.lacks("there is no program growpart (package cloud-guest-utils): cloud-init can not grow the partition")
 	}
 	if program, ok := g.program(n, "resize2fs"); ok {
 		n.met("%s is there", program)
 	} else {
-		n.unmet("there is no program resize2fs (package e2fsprogs): the %s file system can not be grown", g.facts.Root.FileSystem)
+		n.lacks("there is no program resize2fs (package e2fsprogs): the %s file system can not be grown", g.facts.Root.FileSystem)
 	}
 	if program, ok := g.program(n, "sfdisk"); ok {
 		n.met("%s is there", program)
@@ -83,5 +83,5 @@ func growTools(g *guest, n *notes) {
 		n.met("%s is there", program)
 		return
 	}
-	n.unmet("there is no program sfdisk (package fdisk), with which growpart changes the partition table")
+	n.lacks("there is no program sfdisk (package fdisk), with which growpart changes the partition table")
 }

@@ -36,9 +36,9 @@ func keyAccount(g *guest, n *notes) {
 	case disableRoot.isFalse():
 		n.met("%s: disable_root: %s, and there is no default user: the key goes to root", disableRoot.where, disableRoot)
 	case !users.contains("default"):
-		n.unmet("%s: users does not name default, and root is closed (disable_root): the key reaches no account", cloudConfig)
+		n.lacks("%s: users does not name default, and root is closed (disable_root): the key reaches no account", cloudConfig)
 	default:
-		n.unmet("%s: system_info.default_user has no name: the key reaches no account", cloudConfig)
+		n.lacks("%s: system_info.default_user has no name: the key reaches no account", cloudConfig)
 	}
 }
 

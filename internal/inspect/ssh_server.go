@@ -14,7 +14,7 @@ func sshServer(g *guest) requirement.Finding {
 	}
 	program, ok := g.sshProgram(n)
 	if !ok {
-		n.unmet("there is no program sshd in /usr/sbin: no SSH server is installed")
+		n.lacks("there is no program sshd in /usr/sbin: no SSH server is installed")
 		return n.finding(requirement.SSHServer)
 	}
 	n.met("%s is installed", program)
@@ -22,7 +22,7 @@ func sshServer(g *guest) requirement.Finding {
 	if started {
 		n.met("%s is started by %s", unit, via)
 	} else {
-		n.unmet("%s is installed, and nothing starts it at boot: %s", program, g.units.why(g.sshUnit()))
+		n.lacks("%s is installed, and nothing starts it at boot: %s", program, g.units.why(g.sshUnit()))
 	}
 	// Debian's ssh.service has ConditionPathExists=! on it.
 	if g.has(n, "/etc/ssh/sshd_not_to_be_run") {

@@ -30,6 +30,8 @@ type units struct {
 	pulls map[string][]pull
 	// dropIns: unit name to the files of its .d directories.
 	dropIns map[string][]string
+	// scripts: unit name to the link of a runlevel that starts its init script.
+	scripts map[string]string
 	// started: unit name to what starts it at boot.
 	started map[string]string
 	presets []preset
@@ -45,7 +47,7 @@ type pull struct{ unit, via string }
 func loadUnits(t *tree, extra ...pull) *units {
 	u := &units{
 		t: t, files: map[string]string{}, pulls: map[string][]pull{},
-		dropIns: map[string][]string{}, started: map[string]string{},
+		dropIns: map[string][]string{}, scripts: map[string]string{}, started: map[string]string{},
 	}
 	n := &notes{}
 	for _, dir := range u.directories() {
@@ -109,7 +111,7 @@ func (u *units) follow(n *notes, queue []pull) {
 			n.unknown("more than %d units are started", maxUnits)
 			return
 		}
-		if _, off := u.masked(next.unit); off {
+		if _, off := u.masked(next.unit); off || !u.installed(next.unit) {
 			continue
 		}
 		u.started[next.unit] = next.via
@@ -184,6 +186,7 @@ func (u *units) sysvScripts(n *notes) []pull {
 		for _, link := range u.t.glob(n, dir, "S[0-9][0-9]*") {
 			name := path.Base(link)[3:]
 			if u.files[name+".service"] == "" && u.t.has(n, "/etc/init.d/"+name) {
+				u.scripts[name+".service"] = link
 				pulls = append(pulls, pull{name + ".service", link})
 			}
 		}
@@ -224,8 +227,9 @@ func (t *tree) udevRules(n *notes) []string {
 	return sortedValues(files)
 }
 
-// installed reports whether there is a file of the unit.
-func (u *units) installed(unit string) bool { return u.file(unit) != "" }
+// installed reports whether there is a unit: its file, or an init script that a
+// runlevel starts.
+func (u *units) installed(unit string) bool { return u.file(unit) != "" || u.scripts[unit] != "" }
 
 // enabled reports whether the guest starts unit at boot, and what starts it.
 func (u *units) enabled(unit string) (string, bool) {
@@ -257,10 +261,11 @@ func (u *units) why(unit string) string {
 // installable reports whether a unit has an [Install] section with something
 // to enable, which is what presets act on.
 func (u *units) installable(unit string) bool {
-	text, ok := u.t.text(&notes{}, u.file(unit))
-	if !ok {
+	file := u.file(unit)
+	if file == "" {
 		return false
 	}
+	text, _ := u.t.text(&notes{}, file)
 	for _, setting := range settings(text) {
 		key, _, _ := strings.Cut(setting, "=")
 		switch strings.TrimSpace(key) {

@@ -68,8 +68,11 @@ func readModules(g *guest, k Kernel) (modules, error) {
 	for line := range strings.Lines(string(dep)) {
 		file, _, _ := strings.Cut(line, ":")
 		if name := moduleName(file); m.wanted(name) {
-			if _, err := g.stat(path.Join(m.dir, file)); err == nil {
+			switch _, err := g.stat(path.Join(m.dir, file)); {
+			case err == nil:
 				m.files[name] = path.Join(m.dir, file)
+			case !absent(err):
+				return m, fmt.Errorf("%s: %w", quote(path.Join(m.dir, file)), err)
 			}
 		}
 	}
@@ -108,7 +111,7 @@ func diskDrivers(ctx context.Context, g *guest, n *notes, k Kernel, m modules) {
 		return
 	}
 	if k.Initramfs == "" {
-		n.unmet("%s: %s not built in, and the kernel has no initramfs", quote(k.Image), strings.Join(missing, ", "))
+		n.lacks("%s: %s not built in, and the kernel has no initramfs", quote(k.Image), strings.Join(missing, ", "))
 		return
 	}
 	found, left, err := searchInitramfs(ctx, g, k.Initramfs, missing)
@@ -147,14 +150,14 @@ func networkDriver(n *notes, k Kernel, m modules) {
 		n.met("%s: virtio_net: %s", quote(k.Version), where)
 		return
 	}
-	n.unmet("%s: virtio_net is neither built in nor in %s", quote(k.Version), m.dir)
+	n.lacks("%s: virtio_net is neither built in nor in %s", quote(k.Version), m.dir)
 }
 
 // configDrive notes what a config drive is read with.
 func configDrive(g *guest, n *notes, k Kernel, m modules) {
 	for _, name := range driveModules {
 		if _, ok := m.find(name); !ok {
-			n.unmet("%s: %s is neither built in nor in %s: a config drive is not seen", quote(k.Version), name, m.dir)
+			n.lacks("%s: %s is neither built in nor in %s: a config drive is not seen", quote(k.Version), name, m.dir)
 			return
 		}
 	}
@@ -171,7 +174,7 @@ func configDrive(g *guest, n *notes, k Kernel, m modules) {
 	case len(controllers) == 0 || len(lacking) == 0:
 		n.met("%s: a config drive is read with %s", quote(k.Version), strings.Join(append(found, driveModules...), ", "))
 	case len(found) == 0:
-		n.unmet("%s: none of %s is there: a config drive is not seen", quote(k.Version), strings.Join(controllers, ", "))
+		n.lacks("%s: none of %s is there: a config drive is not seen", quote(k.Version), strings.Join(controllers, ", "))
 	default:
 		n.met("%s: a config drive is read with %s; without %s not on every machine type (pc: ata_piix, q35: ahci)",
 			quote(k.Version), strings.Join(append(found, driveModules...), ", "), strings.Join(lacking, ", "))

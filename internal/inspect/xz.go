@@ -18,6 +18,7 @@ type xzReader struct {
 	block io.Reader
 	count *counting
 	check int64 // bytes of the check behind a block
+	ended bool
 }
 
 func newXZReader(r *bufio.Reader) io.Reader { return &xzReader{r: r} }
@@ -25,20 +26,30 @@ func newXZReader(r *bufio.Reader) io.Reader { return &xzReader{r: r} }
 var errXZ = errors.New("is damaged, or xz with other filters than LZMA2, which are not read")
 
 func (x *xzReader) Read(p []byte) (int, error) {
-	for {
+	for !x.ended {
 		if x.block == nil {
 			if err := x.nextBlock(); err != nil {
-				return 0, err
+				return 0, cutOff(err)
 			}
+			continue
 		}
 		n, err := x.block.Read(p)
 		if errors.Is(err, io.EOF) {
-			if err = x.endBlock(); err == nil && n == 0 {
-				continue
-			}
+			err = cutOff(x.endBlock())
 		}
-		return n, err
+		if n > 0 || err != nil {
+			return n, err
+		}
 	}
+	return 0, io.EOF
+}
+
+// cutOff tells an end of the data inside the stream from the stream's end.
+func cutOff(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // nextBlock reads the stream header, before the first block, and a block's
@@ -54,7 +65,8 @@ func (x *xzReader) nextBlock() error {
 		return err
 	}
 	if size == 0 {
-		return io.EOF
+		x.ended = true
+		return nil
 	}
 	header := make([]byte, 4*(int(size)+1))
 	header[0] = size

@@ -8,8 +8,9 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
-// macPattern finds a MAC address in its usual forms.
-var macPattern = regexp.MustCompile(`(?i)(^|[^0-9a-f:-])([0-9a-f]{2}([:-])[0-9a-f]{2}(?:[:-][0-9a-f]{2}){4})($|[^0-9a-f:-])`)
+// macPattern finds a MAC address in its usual forms, and behind the name or the
+// hardware type that a kernel argument puts before it (dracut.cmdline(7)).
+var macPattern = regexp.MustCompile(`(?i)(^|[^0-9a-f:-]|ifname=[^:\s]*:|BOOTIF=[0-9a-f]{2}-)([0-9a-f]{2}([:-])[0-9a-f]{2}(?:[:-][0-9a-f]{2}){4})($|[^0-9a-f:-])`)
 
 // macPlace is where a network stack keeps addresses of cards.
 type macPlace struct {
@@ -49,6 +50,9 @@ var macPlaces = []macPlace{
 // stack, udev or the boot loader would take it from.
 func noHardcodedMAC(g *guest) requirement.Finding {
 	n := &notes{}
+	if g.bootErr != nil {
+		n.unknown("kernel command lines: %v", g.bootErr)
+	}
 	looked := 0
 	for _, place := range macPlaces {
 		looked += g.macsIn(n, place)
@@ -103,15 +107,18 @@ func (p macPlace) asksFor(setting string) bool {
 // findMAC returns the first address of a card in a line: neither the zero and
 // broadcast addresses nor a mix of separators.
 func findMAC(line string) string {
-	for _, m := range macPattern.FindAllStringSubmatch(line, -1) {
-		mac := strings.ToLower(m[2])
-		digits := strings.ReplaceAll(mac, m[3], "")
-		if len(digits) != 12 || digits == "000000000000" || digits == "ffffffffffff" {
-			continue
+	for {
+		m := macPattern.FindStringSubmatchIndex(line)
+		if m == nil {
+			return ""
 		}
-		return mac
+		mac, separator := strings.ToLower(line[m[4]:m[5]]), line[m[6]:m[7]]
+		digits := strings.ReplaceAll(mac, separator, "")
+		if len(digits) == 12 && digits != "000000000000" && digits != "ffffffffffff" {
+			return mac
+		}
+		line = line[m[5]:] // what separates two addresses belongs to both
 	}
-	return ""
 }
 
 // persistentGenerator notes the rule of old udevs that writes the address of

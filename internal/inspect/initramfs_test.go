@@ -1,0 +1,154 @@
+package inspect
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/ulikunitz/xz"
+)
+
+// cpioOf is an archive in the format newc with small files (cpio(5)).
+func cpioOf(names ...string) string {
+	var b strings.Builder
+	for i, name := range append(names, "TRAILER!!!") {
+		content := "content"[:i%7]
+		if name == "TRAILER!!!" {
+			content = ""
+		}
+		fmt.Fprintf(&b, "070701%08X%08X%s%08X%s%08X%08X", i, 0o100644, strings.Repeat("0", 32), len(content), strings.Repeat("0", 32), len(name)+1, 0)
+		b.WriteString(name + "\x00")
+		pad(&b)
+		b.WriteString(content)
+		pad(&b)
+	}
+	return b.String()
+}
+
+func pad(b *strings.Builder) { b.WriteString("\x00\x00\x00"[:-b.Len()&3]) }
+
+func moduleFiles(names ...string) []string {
+	paths := make([]string, len(names))
+	for i, name := range names {
+		paths[i] = "usr/lib/modules/x/kernel/" + name + ".ko"
+	}
+	return paths
+}
+
+// squeezed returns data as one of the kernel's compressions has it.
+func squeezed(t *testing.T, kind, data string) string {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	var err error
+	switch kind {
+	case "none":
+		return data
+	case "gzip":
+		w = gzip.NewWriter(&b)
+	case "zstd":
+		w, err = zstd.NewWriter(&b)
+	case "xz":
+		w, err = xz.WriterConfig{BlockSize: 1000, CheckSum: xz.CRC32}.NewWriter(&b)
+	case "lz4":
+		w = lz4.NewWriter(&b)
+	case "lz4-legacy":
+		l := lz4.NewWriter(&b)
+		err = l.Apply(lz4.LegacyOption(true))
+		w = l
+	}
+	if err == nil {
+		_, err = io.WriteString(w, data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestInitramfsNames(t *testing.T) {
+	var many []string
+	for i := range 300 {
+		many = append(many, fmt.Sprintf("usr/lib/file-%d", i))
+	}
+	for _, kind := range []string{"none", "gzip", "zstd", "xz", "lz4", "lz4-legacy"} {
+		t.Run(kind, func(t *testing.T) {
+			image := cpioOf("early") + strings.Repeat("\x00", 512) + cpioOf("second") + squeezed(t, kind, cpioOf(many...))
+			var got []string
+			err := initramfsNames(context.Background(), strings.NewReader(image), func(name string) bool {
+				got = append(got, name)
+				return true
+			})
+			if want := append([]string{"early", "second"}, many...); err != nil || !slices.Equal(got, want) {
+				t.Errorf("got %d names, %v; want %d", len(got), err, len(want))
+			}
+		})
+	}
+}
+
+func TestInitramfsStopsWhenAllWasSeen(t *testing.T) {
+	image := cpioOf("a", "b", "c")
+	var got []string
+	err := initramfsNames(context.Background(), strings.NewReader(image[:300]), func(name string) bool {
+		got = append(got, name)
+		return name != "b"
+	})
+	if err != nil || !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestDamagedInitramfsIsAnError(t *testing.T) {
+	whole := cpioOf("a", "b")
+	tests := map[string]string{
+		"no trailer":              whole[:len(whole)-130],
+		"bad magic":               whole[:112] + "070799" + whole[118:],
+		"bad number":              whole[:54] + "zzzzzzzz" + whole[62:],
+		"long name":               whole[:94] + "FFFFFFFF" + whole[102:],
+		"compressed twice":        squeezed(t, "gzip", squeezed(t, "gzip", whole)),
+		"cut gzip":                squeezed(t, "gzip", whole)[:30],
+		"cut xz":                  squeezed(t, "xz", whole)[:30],
+		"xz with other filters":   "\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x01\x04\x01\x00\x00\x00\x00",
+		"xz with 4 GiB of window": "\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x28\x00\x00\x00\x00",
+		"unknown":                 "\x01\x02\x03\x04\x05\x06\x07",
+		"short":                   "\x1f\x8b",
+	}
+	for name, image := range tests {
+		err := initramfsNames(context.Background(), strings.NewReader(image), func(string) bool { return true })
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestInitramfsIsBounded(t *testing.T) {
+	zeros := &limited{r: endless{}, left: 1000}
+	if n, err := io.Copy(io.Discard, zeros); n != 1000 || !errors.Is(err, errUnpacked) {
+		t.Errorf("read %d bytes, %v; want 1000 and %v", n, err, errUnpacked)
+	}
+	l := &lister{ctx: context.Background(), yield: func(string) bool { return true }, members: maxMembers}
+	if err := l.member("x"); !errors.Is(err, errMembers) {
+		t.Errorf("one file too many: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	l = &lister{ctx: ctx, yield: func(string) bool { return true }, members: 1023}
+	if err := l.member("x"); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
