@@ -95,8 +95,8 @@ write_disk() {
   cp "$tree"/boot/vmlinuz-* "$work/vmlinuz"
   cp "$tree"/boot/initrd.img-* "$work/initrd"
   truncate -s "${disk_mib}M" "$work/disk.raw"
-  mke2fs -q -t ext4 -U "$uuid" -d "$tree" -E offset=1048576 "$work/disk.raw" "$((disk_mib - 1))M"
   printf 'label: dos\nstart=2048, type=83, bootable\n' | sfdisk -q "$work/disk.raw"
+  mke2fs -q -F -t ext4 -U "$uuid" -d "$tree" -E offset=1048576 "$work/disk.raw" "$((disk_mib - 1))M"
   rm -rf "$tree"
 }
 
@@ -115,7 +115,7 @@ configure_tree() {
 record_mac() {
   mkdir -p "$tree/etc/udev/rules.d"
   cat >"$tree/etc/udev/rules.d/70-persistent-net.rules" <<END
-SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="$mac", ATTR{type}=="1", KERNEL=="eth*", NAME="eth0"
+SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="$mac", ATTR{type}=="1", NAME="eth0"
 END
   cat >"$tree/etc/network/interfaces" <<END
 auto lo
@@ -182,15 +182,18 @@ leave_secrets() {
 # installed from within, where the disk has device nodes.
 write_first_boot() {
   sed -i 's/^GRUB_TIMEOUT=.*/GRUB_TIMEOUT=1/; s/^GRUB_CMDLINE_LINUX_DEFAULT=.*/GRUB_CMDLINE_LINUX_DEFAULT="quiet"/' "$tree/etc/default/grub"
+  # A shell without a file of its own, since an open file that was removed keeps
+  # the file system from becoming read-only, and with that clean.
   cat >"$tree/first-boot" <<END
 #!/bin/sh
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
-rm -f /first-boot
-grub-install --target=i386-pc /dev/vda && update-grub && echo "$done_mark"
-sync
-mount -o remount,ro /
-echo o >/proc/sysrq-trigger
-sleep 60
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec sh -c '
+  rm -f /first-boot
+  grub-install --target=i386-pc /dev/vda && update-grub && sync &&
+    mount -o remount,ro / && echo "$done_mark"
+  echo o >/proc/sysrq-trigger
+  sleep 60
+'
 END
   chmod 755 "$tree/first-boot"
 }
