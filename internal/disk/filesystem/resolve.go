@@ -116,6 +116,9 @@ func (f *FS) child(parent node, name string) (node, error) {
 	if !ok {
 		return node{}, fs.ErrNotExist
 	}
+	if ino == parent.ino {
+		return node{}, diskerr.Corrupt("directory inode %d holds itself", ino)
+	}
 	inode, err := f.driver.Inode(ino)
 	if err != nil {
 		return node{}, err
