@@ -400,7 +400,11 @@ func TestImageStopsWhenCancelled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer img.Close()
+	t.Cleanup(func() {
+		if err := img.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if result, err := Image(ctx, img); result != nil || err == nil || !strings.Contains(err.Error(), "context canceled") {

@@ -82,8 +82,8 @@ func (l *lister) compressed(r *bufio.Reader, magic []byte, layers int) error {
 	if err != nil {
 		return err
 	}
-	defer unpacked.Close()
-	return l.archives(&limited{r: unpacked, left: maxUnpacked}, layers-1)
+	err = l.archives(&limited{r: unpacked, left: maxUnpacked}, layers-1)
+	return errors.Join(err, unpacked.Close())
 }
 
 // decompress tells the compression from its first bytes (kernel,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -152,3 +153,30 @@ func TestInitramfsIsBounded(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestInitramfsOfTheRealTools(t *testing.T) {
+	names := append(moduleFiles("virtio_blk", "virtio_net"), "init")
+	for tool, args := range map[string][]string{
+		"gzip": {"-n"}, "bzip2": nil, "zstd": {"-q", "-19"}, "xz": {"--check=crc32", "--lzma2=dict=1MiB"}, "lz4": {"-l"},
+	} {
+		t.Run(tool, func(t *testing.T) {
+			if _, err := exec.LookPath(tool); err != nil {
+				t.Skipf("needs %s: an initramfs that %s has compressed is not tested", tool, tool)
+			}
+			cmd := exec.Command(tool, append(args, "-c")...)
+			cmd.Stdin = strings.NewReader(cpioOf(names...))
+			image, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			err = initramfsNames(context.Background(), bytes.NewReader(image), func(name string) bool {
+				got = append(got, name)
+				return true
+			})
+			if err != nil || !slices.Equal(got, names) {
+				t.Errorf("got %q, %v; want %q", got, err, names)
+			}
+		})
+	}
+}

@@ -19,7 +19,8 @@ type notes struct {
 	bad, open, lacking, good, outside []string
 }
 
-func (n *notes) unmet(format string, a ...any)   { n.bad = append(n.bad, fmt.Sprintf(format, a...)) }
+func (n *notes) unmet(format string, a ...any) { n.bad = append(n.bad, fmt.Sprintf(format, a...)) }
+
 func (n *notes) unknown(format string, a ...any) { n.open = append(n.open, fmt.Sprintf(format, a...)) }
 
 // lacks notes that something needed was not found, which is no proof where

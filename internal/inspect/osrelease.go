@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -113,9 +114,8 @@ func elfMachine(t *tree, name string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
 	header, err := elfHeader(f)
-	if err != nil {
+	if errors.Join(err, f.Close()) != nil {
 		return ""
 	}
 	if header.Machine == elf.EM_PPC64 && header.ByteOrder.String() == "LittleEndian" {

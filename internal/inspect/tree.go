@@ -56,9 +56,8 @@ func (t *tree) read(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
@@ -82,8 +81,7 @@ func (t *tree) open(name string) (fs.File, error) {
 		err = fmt.Errorf("is not a regular file but %s", info.Mode().Type())
 	}
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -132,7 +133,6 @@ func searchInitramfs(ctx context.Context, g *guest, file string, wanted []string
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
 	left = slices.Clone(wanted)
 	err = initramfsNames(ctx, f, func(name string) bool {
 		if i := slices.Index(left, moduleName(name)); i >= 0 {
@@ -141,7 +141,7 @@ func searchInitramfs(ctx context.Context, g *guest, file string, wanted []string
 		}
 		return len(left) > 0
 	})
-	return found, left, err
+	return found, left, errors.Join(err, f.Close())
 }
 
 // networkDriver notes virtio_net, which is loaded after / is mounted.

@@ -128,10 +128,9 @@ func xzDictionary(header []byte) (int, error) {
 	return int(max(size, lzma.MinDictCap)), nil
 }
 
-// counting counts the bytes that a block takes. It is an io.ByteReader, so that
-// the decompressor does not read ahead.
+// counting counts the bytes that a block takes.
 type counting struct {
-	r *bufio.Reader
+	r io.Reader
 	n int64
 }
 
@@ -139,12 +138,4 @@ func (c *counting) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
 	return n, err
-}
-
-func (c *counting) ReadByte() (byte, error) {
-	b, err := c.r.ReadByte()
-	if err == nil {
-		c.n++
-	}
-	return b, err
 }
