@@ -83,11 +83,11 @@ var initPrograms = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
 
 // initProgram names what /sbin/init is: systemd, or the program's own name.
 func initProgram(t *tree) string {
-	real, err := t.real("/sbin/init")
+	target, err := t.real("/sbin/init")
 	if err != nil {
 		return ""
 	}
-	return path.Base(real)
+	return path.Base(target)
 }
 
 // machines names ELF machines as Nova does (nova/objects/fields.py,

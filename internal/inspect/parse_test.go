@@ -93,7 +93,7 @@ func TestParseFstab(t *testing.T) {
 func TestParseGrub(t *testing.T) {
 	n := &notes{}
 	got := parseGrub(n, "g", "menuentry 'A \"b\"' --class x {\n  linux \\\n /boot/vmlinuz-1 root=\"UUID=1\" a\\ b\n}\n"+
-		"menuentry R {\n\tlinux16 /vmlinuz-2 ro systemd.unit=rescue.target\n}\n# linux /x\nlinux\nlinux /memtest86.bin\nset linux=/x\n")
+		"menuentry R {\n\tlinux16 /vmlinuz-2 ro systemd.unit=rescue.target\n}\n# linux /x\nlinux\nset a=b\nlinux /memtest86.bin\nset linux=/x\n")
 	want := []BootEntry{
 		{File: "g", Line: 2, Title: `A "b"`, Kernel: "/boot/vmlinuz-1", CommandLine: "root=UUID=1 a b"},
 		{File: "g", Line: 6, Title: "R", Kernel: "/vmlinuz-2", CommandLine: "ro systemd.unit=rescue.target", Recovery: true},

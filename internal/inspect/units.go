@@ -70,11 +70,11 @@ func loadUnits(t *tree, extra ...pull) *units {
 func (u *units) directories() []string {
 	var dirs, seen []string
 	for _, dir := range unitDirs {
-		real, err := u.t.real(dir)
-		if err == nil && slices.Contains(seen, real) {
+		target, err := u.t.real(dir)
+		if err == nil && slices.Contains(seen, target) {
 			continue
 		}
-		seen = append(seen, real)
+		seen = append(seen, target)
 		dirs = append(dirs, dir)
 	}
 	return dirs
@@ -115,8 +115,8 @@ func (u *units) follow(n *notes, queue []pull) {
 			continue
 		}
 		u.started[next.unit] = next.via
-		if real := u.alias(next.unit); real != "" {
-			queue = append(queue, pull{real, next.via})
+		if unit := u.alias(next.unit); unit != "" {
+			queue = append(queue, pull{unit, next.via})
 		}
 		queue = append(queue, u.pulls[next.unit]...)
 		queue = append(queue, u.wantedByFile(n, next.unit)...)
