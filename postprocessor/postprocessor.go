@@ -5,11 +5,8 @@ package postprocessor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,11 +104,9 @@ func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path strin
 	rep := report.New(path, result)
 	rep.Properties = property.Override(rep.Properties, p.userProperties())
 	if p.config.GuestReport != "" {
-		guest, err := readGuestReport(p.config.GuestReport)
-		if err != nil {
-			return nil, err
+		if err := rep.AddGuest(p.config.GuestReport); err != nil {
+			return nil, fmt.Errorf("guest_report: %w", err)
 		}
-		rep.Findings = append(guest, rep.Findings...)
 	}
 	var table strings.Builder
 	if err := rep.WriteTable(&table); err != nil {
@@ -130,24 +125,6 @@ func (p *PostProcessor) userProperties() map[string]string {
 		user[property.MinDisk] = strconv.Itoa(p.config.MinDisk)
 	}
 	return user
-}
-
-// maxGuestReport bounds what is read of the provisioner's report, in bytes.
-const maxGuestReport = 8 << 20
-
-func readGuestReport(path string) (_ []requirement.Finding, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("guest_report: %w; the provisioner openstack-ready writes it when its option report names it", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	var guest struct {
-		Findings []requirement.Finding `json:"findings"`
-	}
-	if err := json.NewDecoder(io.LimitReader(file, maxGuestReport)).Decode(&guest); err != nil {
-		return nil, fmt.Errorf("guest_report: %s is no report of the provisioner: %w", path, err)
-	}
-	return guest.Findings, nil
 }
 
 // gate ends the build when a requirement is not met, unless the template only

@@ -125,7 +125,7 @@ func TestWithoutACloudThePropertiesAreWrittenBesideTheDisk(t *testing.T) {
 func TestTheGuestsFindingsCountLikeTheDisks(t *testing.T) {
 	path := linuxDisk(t)
 	guest := filepath.Join(t.TempDir(), "guest.json")
-	writeFile(t, guest, []byte(`{"findings":[{"id":"dhcp","side":"guest","verdict":"unmet","evidence":["seen in the guest"]}]}`))
+	writeFile(t, guest, []byte(`{"schema":"openstack-ready/guest-report/v1","findings":[{"id":"dhcp","side":"guest","verdict":"unmet","evidence":["seen in the guest"]}]}`))
 	_, said, err := process(t, path, map[string]any{"guest_report": guest})
 	if err == nil || !strings.Contains(err.Error(), "dhcp (unmet, guest side)") {
 		t.Errorf("error = %v, want one that names the guest's finding", err)
@@ -133,7 +133,7 @@ func TestTheGuestsFindingsCountLikeTheDisks(t *testing.T) {
 	if !strings.Contains(said, "GUEST    DISK") {
 		t.Errorf("the table has no column for the guest:\n%s", said)
 	}
-	for name, content := range map[string]string{"no JSON": "nonsense", "a foreign verdict": `{"findings":[{"id":"dhcp","side":"guest","verdict":"fine"}]}`} {
+	for name, content := range map[string]string{"no JSON": "nonsense", "a foreign verdict": `{"schema":"openstack-ready/guest-report/v1","findings":[{"id":"dhcp","side":"guest","verdict":"fine"}]}`} {
 		writeFile(t, guest, []byte(content))
 		if _, _, err := process(t, path, map[string]any{"guest_report": guest}); err == nil || !strings.Contains(err.Error(), guest) {
 			t.Errorf("%s: error = %v, want one that names the file", name, err)

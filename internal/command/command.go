@@ -25,13 +25,15 @@ const (
 	Failed = 2
 )
 
-const usage = `Usage: packer-plugin-openstack-ready inspect [--format table|json] IMAGE
+const usage = `Usage: packer-plugin-openstack-ready inspect [OPTION…] IMAGE
 
 Says of a Linux disk image (qcow2 or raw) what OpenStack needs and the image
 lacks, without booting or mounting it.
 
-  --format table   a table for a terminal (default)
-  --format json    the report as a document, schema ` + report.Schema + `
+  --format table        a table for a terminal (default)
+  --format json         the report as a document, schema ` + report.Schema + `
+  --guest-report FILE   show beside it what the provisioner found in the guest,
+                        from the file that it stored its report in
 
 Exit status: 0 every required requirement is met, 1 one is not, 2 the image
 could not be inspected.
@@ -68,35 +70,55 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func runInspect(ctx context.Context, args []string, stdout io.Writer) (ready bool, err error) {
-	path, write, err := parseInspect(args)
+	options, err := parseInspect(args)
 	if err != nil {
 		return false, err
 	}
-	image, err := disk.Open(path)
+	rep, err := inspectFile(ctx, options.image)
 	if err != nil {
 		return false, err
+	}
+	if options.guestReport != "" {
+		if err := rep.AddGuest(options.guestReport); err != nil {
+			return false, err
+		}
+	}
+	if err := options.write(rep, stdout); err != nil {
+		return false, fmt.Errorf("write the report on %s: %w", options.image, err)
+	}
+	return len(requirement.Failing(rep.Findings)) == 0, nil
+}
+
+func inspectFile(ctx context.Context, path string) (_ *report.Report, err error) {
+	image, err := disk.Open(path)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, image.Close()) }()
 	result, err := inspect.Image(ctx, image)
 	if err != nil {
-		return false, fmt.Errorf("inspect %s: %w", path, err)
+		return nil, fmt.Errorf("inspect %s: %w", path, err)
 	}
-	if err := write(report.New(path, result), stdout); err != nil {
-		return false, fmt.Errorf("write the report on %s: %w", path, err)
-	}
-	return len(requirement.Failing(result.Findings)) == 0, nil
+	return report.New(path, result), nil
 }
 
-// parseInspect returns the image's path and the writer for the wanted format.
-// Flags may stand before or behind the image.
-func parseInspect(args []string) (path string, write func(*report.Report, io.Writer) error, err error) {
+// inspectOptions are the arguments of inspect.
+type inspectOptions struct {
+	image       string
+	guestReport string
+	write       func(*report.Report, io.Writer) error
+}
+
+// parseInspect reads the arguments. Flags may stand before or behind the image.
+func parseInspect(args []string) (options inspectOptions, err error) {
 	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	format := flags.String("format", "table", "")
+	flags.StringVar(&options.guestReport, "guest-report", "", "")
 	var images []string
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
-			return "", nil, err
+			return options, err
 		}
 		if flags.NArg() == 0 {
 			break
@@ -105,13 +127,16 @@ func parseInspect(args []string) (path string, write func(*report.Report, io.Wri
 		args = flags.Args()[1:]
 	}
 	if len(images) != 1 {
-		return "", nil, fmt.Errorf("%d images named, want one\n%s", len(images), usage)
+		return options, fmt.Errorf("%d images named, want one\n%s", len(images), usage)
 	}
+	options.image = images[0]
 	switch *format {
 	case "table":
-		return images[0], (*report.Report).WriteTable, nil
+		options.write = (*report.Report).WriteTable
 	case "json":
-		return images[0], (*report.Report).WriteJSON, nil
+		options.write = (*report.Report).WriteJSON
+	default:
+		return options, fmt.Errorf("--format %q: want table or json", *format)
 	}
-	return "", nil, fmt.Errorf("--format %q: want table or json", *format)
+	return options, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	guestreport "github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -67,6 +68,17 @@ func New(path string, result *inspect.Result) *Report {
 		Findings:   result.Findings,
 		Properties: property.Derive(result.Facts),
 	}
+}
+
+// AddGuest puts what the provisioner found in the guest, and stored in the file
+// at path, before the findings of the disk.
+func (r *Report) AddGuest(path string) error {
+	guest, err := guestreport.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("%w; the provisioner openstack-ready writes it to the file that its option report names", err)
+	}
+	r.Findings = append(guest.Findings, r.Findings...)
+	return nil
 }
 
 // WriteJSON writes the document to w.
