@@ -39,17 +39,25 @@ source "qemu" "debian" {
   shutdown_command     = "systemctl poweroff"
 }
 
+locals {
+  # Only where the build VM reaches its packages through a proxy; the option may
+  # be left out elsewhere.
+  execute_command = "{{if not .Root}}sudo -n {{end}}env http_proxy='${var.proxy}' {{.Command}}"
+}
+
 build {
   sources = ["source.qemu.debian"]
 
   provisioner "openstack-ready" {
-    report = "${var.report_directory}/guest-first.json"
+    execute_command = local.execute_command
+    report          = "${var.report_directory}/guest-first.json"
   }
 
   # Not needed in a template of yours: a second run shows that the first left
   # nothing to do.
   provisioner "openstack-ready" {
-    report = "${var.report_directory}/guest.json"
+    execute_command = local.execute_command
+    report          = "${var.report_directory}/guest.json"
   }
 
   post-processor "openstack-ready" {
