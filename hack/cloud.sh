@@ -19,6 +19,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 host=127.0.0.1
 # Debian's own interpreter: the packages are invisible to any other.
 python=/usr/bin/python3
+lifetime=${CLOUD_LIFETIME:-7200}
+deadline=${CLOUD_DEADLINE:-120}
 
 main() {
   case ${1-} in
@@ -46,11 +48,12 @@ cloud_start() {
   # Two starts at once must not share out the same ports.
   exec 9>"$dir/run/lock"
   flock 9
-  if all_answer; then
+  if all_answer && will_last; then
     echo "cloud in $dir is running: $(urls)"
     return
   fi
   cloud_stop
+  echo "$(($(date +%s) + lifetime))" >"$dir/run/until"
   choose_ports
   configure
   start_server keystone /usr/bin/keystone-wsgi-public --host "$host" --port "$keystone_port" -- --config-file "$dir/etc/keystone.conf"
@@ -83,6 +86,12 @@ cloud_env() {
   [ -f "$dir/clouds.yaml" ] || die "$dir/clouds.yaml: no such file; run: $0 start $dir"
   echo "export OS_CLIENT_CONFIG_FILE='$dir/clouds.yaml'"
   echo "export OS_CLOUD=demo"
+}
+
+# will_last tells whether the servers live for another quarter of a lifetime, so
+# that none ends in the middle of what it is started for.
+will_last() {
+  [ -f "$dir/run/until" ] && [ "$(cat "$dir/run/until")" -gt $(($(date +%s) + lifetime / 4)) ]
 }
 
 require_packages() {
@@ -289,7 +298,7 @@ CONF
 start_server() {
   server=$1
   shift
-  setsid timeout -k 10 "${CLOUD_LIFETIME:-7200}" "$@" </dev/null >"$dir/log/$server.log" 2>&1 9>&- &
+  setsid timeout -k 10 "$lifetime" "$@" </dev/null >"$dir/log/$server.log" 2>&1 9>&- &
   identity $! >"$dir/run/$server.pid"
 }
 
@@ -320,10 +329,10 @@ stop_server() {
 }
 
 wait_for() {
-  until="$(($(date +%s) + ${CLOUD_DEADLINE:-120}))"
+  until=$(($(date +%s) + deadline))
   while ! answers "$2"; do
     alive "$1" || give_up "$1" "ended instead of answering at $2"
-    [ "$(date +%s)" -lt "$until" ] || give_up "$1" "did not answer at $2 in ${CLOUD_DEADLINE:-120} s"
+    [ "$(date +%s)" -lt "$until" ] || give_up "$1" "did not answer at $2 in $deadline s"
     sleep 0.2
   done
 }

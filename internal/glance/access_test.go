@@ -106,9 +106,9 @@ func silentServer(t *testing.T) string {
 }
 
 func TestSignInNamesWhatIsWrongWithTheCloud(t *testing.T) {
-	real := realCloud(t)
-	url := readAuth(t, real)["auth_url"]
-	client := signIn(t, real)
+	access := realCloud(t)
+	url := readAuth(t, access)["auth_url"]
+	client := signIn(t, access)
 	tests := map[string]struct {
 		changes map[string]any
 		region  string
@@ -130,7 +130,7 @@ func TestSignInNamesWhatIsWrongWithTheCloud(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			clearEnvironment(t)
-			access := edited(t, real, test.changes)
+			access := edited(t, access, test.changes)
 			access.Region = test.region
 			access.Patience.Request = 2 * time.Second
 			begin := time.Now()
@@ -162,8 +162,8 @@ func readAuth(t *testing.T, access Access) map[string]string {
 }
 
 func TestSignInTakesTheEnvironment(t *testing.T) {
-	real := realCloud(t)
-	auth := readAuth(t, real)
+	access := realCloud(t)
+	auth := readAuth(t, access)
 	credential := applicationCredential(t, auth)
 	tests := map[string]map[string]string{
 		"domain names": {
@@ -241,9 +241,9 @@ func applicationCredential(t *testing.T, auth map[string]string) *applicationcre
 
 func TestSignInReadsSecureYAML(t *testing.T) {
 	clearEnvironment(t)
-	real := realCloud(t)
-	password := readAuth(t, real)["password"]
-	access := edited(t, real, map[string]any{"auth.password": ""})
+	access := realCloud(t)
+	password := readAuth(t, access)["password"]
+	access = edited(t, access, map[string]any{"auth.password": ""})
 	secure := fmt.Sprintf("clouds: {demo: {auth: {password: %q}}}", password)
 	if err := os.WriteFile(filepath.Join(filepath.Dir(access.CloudsFile), "secure.yaml"), []byte(secure), 0o600); err != nil {
 		t.Fatal(err)

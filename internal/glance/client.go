@@ -163,7 +163,7 @@ func (c *Client) put(ctx context.Context, id string, body io.ReadCloser, size in
 	if err != nil {
 		return unwrapURL(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode == http.StatusNoContent {
 		return nil
 	}

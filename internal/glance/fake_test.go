@@ -27,6 +27,7 @@ import (
 type fake struct {
 	t      *testing.T
 	server *httptest.Server
+	ended  chan struct{}
 
 	mutex    sync.Mutex
 	requests []string
@@ -47,9 +48,12 @@ type fakeImage struct {
 type fault func(f *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, act http.HandlerFunc)
 
 func newFake(t *testing.T, faults map[string][]fault) *fake {
-	f := &fake{t: t, images: map[string]*fakeImage{}, faults: faults}
+	f := &fake{t: t, ended: make(chan struct{}), images: map[string]*fakeImage{}, faults: faults}
 	f.server = httptest.NewServer(f)
-	t.Cleanup(f.server.Close)
+	t.Cleanup(func() {
+		close(f.ended)
+		f.server.Close()
+	})
 	return f
 }
 
@@ -243,18 +247,16 @@ func hangUp(w http.ResponseWriter) {
 	_ = connection.Close()
 }
 
-// stall takes some of the data and then nothing more, until the client leaves.
+// stall takes some of the data and then nothing more, with the connection open.
 func stall(bytes int64) fault {
-	return func(_ *fake, w http.ResponseWriter, r *http.Request, _ *fakeImage, _ http.HandlerFunc) {
+	return func(f *fake, w http.ResponseWriter, r *http.Request, _ *fakeImage, _ http.HandlerFunc) {
 		_, _ = io.CopyN(io.Discard, r.Body, bytes)
 		connection, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			panic(err)
 		}
-		defer connection.Close()
-		_ = connection.SetReadDeadline(time.Now().Add(20 * time.Second))
-		// Reading one byte a second keeps the connection open without getting on.
-		<-r.Context().Done()
+		<-f.ended
+		_ = connection.Close()
 	}
 }
 

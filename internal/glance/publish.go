@@ -168,7 +168,7 @@ func (p *publication) publish(ctx context.Context) (*Image, error) {
 		return nil, fmt.Errorf("read back the image: %w", err)
 	}
 	if err := p.spec.differences(image); err != nil {
-		return nil, fmt.Errorf("Glance did not keep what the image was to be: %w", err)
+		return nil, fmt.Errorf("the published image is not what it was to be: %w", err)
 	}
 	return image, nil
 }

@@ -33,10 +33,8 @@ func (w *wire) say(request *http.Request, response *http.Response, err error, to
 	if w.log == nil {
 		return
 	}
-	outcome := ""
-	if err != nil {
-		outcome = err.Error()
-	} else {
+	outcome := fmt.Sprint(err)
+	if err == nil {
 		outcome = fmt.Sprint(response.StatusCode)
 	}
 	line := fmt.Sprintf("%s %s %s: %s in %v", request.Method, request.URL.Host, request.URL.EscapedPath(), outcome, took.Round(time.Millisecond))
