@@ -52,11 +52,19 @@ func plant(t *testing.T, path, text string, dir bool) {
 	case link:
 		err = os.Symlink(target, path)
 	default:
-		err = os.WriteFile(path, []byte(text), 0o644)
+		err = os.WriteFile(path, []byte(text), mode(path))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// mode makes what lies in a folder of programs executable.
+func mode(path string) os.FileMode {
+	if strings.HasSuffix(filepath.Dir(path), "bin") {
+		return 0o755
+	}
+	return 0o644
 }
 
 // Installed returns a tree's list of installed packages, given as "name version".

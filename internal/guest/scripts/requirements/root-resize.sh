@@ -6,10 +6,11 @@ look_root_resize() {
   look_root_device
   look_cloud_init
   [ "$CLOUD_CONFIG" = known ] || return 0
-  case " ${CC_init_modules%% resizefs*} " in
-  " $CC_init_modules ") unmet 'cloud_init_modules does not run resizefs' \
+  rr_modules=" $CC_init_modules "
+  case ${rr_modules%% resizefs *} in
+  "$rr_modules") unmet 'cloud_init_modules does not run resizefs' \
     'list growpart and then resizefs in cloud_init_modules of /etc/cloud/cloud.cfg' ;;
-  *' growpart '*) met 'cloud_init_modules runs growpart, then resizefs' ;;
+  *' growpart'*) met 'cloud_init_modules runs growpart, then resizefs' ;;
   *) unmet 'cloud_init_modules does not run growpart before resizefs' \
     'list growpart and then resizefs in cloud_init_modules of /etc/cloud/cloud.cfg' ;;
   esac
