@@ -74,6 +74,7 @@ func (f *fake) signIn(access Access) *Client {
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
 	id, file := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/v2/images/"), "/file")
 	name := r.Method + " image"
 	act := f.image

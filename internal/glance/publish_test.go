@@ -227,7 +227,7 @@ func (g *trigger) Sent(sent, total int64) {
 }
 
 func TestCancelLeavesNothing(t *testing.T) {
-	access := realCloud(t)
+	client := signIn(t, realCloud(t))
 	path := sparse(t, 24<<20)
 	tests := map[string]*trigger{
 		"before the creation":      {step: "creating"},
@@ -241,7 +241,6 @@ func TestCancelLeavesNothing(t *testing.T) {
 	}
 	for name, progress := range tests {
 		t.Run(name, func(t *testing.T) {
-			client := signIn(t, access)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			asked := errors.New("the person pressed Ctrl-C")
@@ -264,11 +263,10 @@ func TestCancelLeavesNothing(t *testing.T) {
 
 func TestPublishSurvivesARevokedToken(t *testing.T) {
 	access := realCloud(t)
-	auth := readAuth(t, access)
+	client := signIn(t, access)
+	admin := keystone(t, readAuth(t, access))
 	for _, step := range []string{"creating", "sending", "comparing", "naming"} {
 		t.Run(step, func(t *testing.T) {
-			client := signIn(t, access)
-			admin := keystone(t, auth)
 			progress := &trigger{step: step}
 			progress.act = func() {
 				if err := tokens.Revoke(t.Context(), admin, client.token()).Err; err != nil {

@@ -14,6 +14,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"github.com/gophercloud/gophercloud/v2/pagination"
 )
 
 // SignIn reads the configuration, takes a token from Keystone, finds Glance in
@@ -186,8 +188,8 @@ func choose(byRegion map[string]string, region, availability string) (string, er
 func (c *Client) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
 	defer cancel()
-	var page struct{}
-	_, err := c.service.Get(ctx, c.service.ServiceURL("images")+"?limit=1", &page, nil)
+	onlyOne := func(context.Context, pagination.Page) (bool, error) { return false, nil }
+	err := images.List(c.service, images.ListOpts{Limit: 1}).EachPage(ctx, onlyOne)
 	if err == nil {
 		return nil
 	}
