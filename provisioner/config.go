@@ -104,7 +104,7 @@ func (c *Config) validate() error {
 	check("on_unmet", oneOf(c.OnUnmet, onUnmetFail, onUnmetWarn))
 	_, err := requirement.ParseIDs(c.Skip)
 	check("skip", err)
-	_, err = c.executeCommand(guest.Invocation{Command: "true"})
+	_, err = c.executeCommand(guest.Invocation{Command: "sh program"})
 	check("execute_command", err)
 	if c.Timeout < time.Second {
 		check("timeout", fmt.Errorf("%s is less than a second", c.Timeout))

@@ -28,6 +28,7 @@ func (p *Provisioner) ConfigSpec() hcldec.ObjectSpec {
 // Prepare reads the template's options. Packer calls it while it validates the
 // template, and once more before Provision.
 func (p *Provisioner) Prepare(raws ...interface{}) error {
+	p.config = Config{}
 	return p.config.prepare(raws)
 }
 

@@ -77,10 +77,14 @@ func Run(ctx context.Context, comm packersdk.Communicator, opts Options) (*repor
 		return nil, err
 	}
 	if err := r.settle(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, r.leave())
 	}
 	rep, err := r.uploadAndExecute(ctx, code)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		r.askToStop()
+		return nil, err
+	case err != nil:
 		return nil, errors.Join(err, r.leave())
 	}
 	return rep, nil
@@ -131,12 +135,8 @@ func (r *run) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask the guest what it is: %w", err)
 	}
-	s, err := parseSite(out)
-	if err != nil {
-		return err
-	}
-	r.site = s
-	return nil
+	r.site, err = parseSite(out)
+	return err
 }
 
 // parseSite understands the answer to settleCommand, which goes into the
@@ -152,10 +152,10 @@ func parseSite(out string) (site, error) {
 		switch {
 		case s.uname != "Linux":
 			return site{}, fmt.Errorf("the guest runs %q; only Linux is known, and nothing was changed", clean(cut(s.uname, 80)))
-		case !loginForm.MatchString(s.login):
-			return site{}, fmt.Errorf("the guest calls its login account %q, which is no account name", clean(cut(s.login, 80)))
 		case !folderForm.MatchString(s.folder):
 			return site{}, fmt.Errorf("the guest made its work folder at %q, which was not asked for", clean(cut(s.folder, 80)))
+		case !loginForm.MatchString(s.login):
+			return site{folder: s.folder}, fmt.Errorf("the guest calls its login account %q, which is no account name", clean(cut(s.login, 80)))
 		}
 		return s, nil
 	}
@@ -205,7 +205,6 @@ func (r *run) execute(ctx context.Context, command string) (*report.Report, erro
 	stdout.close()
 	stderr.close()
 	if err != nil {
-		r.askToStop()
 		return nil, fmt.Errorf("run the program in the guest: %w", err)
 	}
 	return r.judge(stdout.w.(*transcript), stderr.w.(*tail).String(), status)
@@ -271,14 +270,21 @@ func indent(lines []string, n int) string {
 	return "  " + strings.Join(lines, "\n  ")
 }
 
-// askToStop tells a program that still runs to stop at its next safe point: a
-// cancelled context does not end the remote command.
+// askToStop tells a program that still runs to stop at its next safe point and
+// to remove its folder: a cancelled context does not end the remote command.
 func (r *run) askToStop() {
 	_, _ = r.short(context.Background(), "touch "+r.site.folder+"/stop")
 }
 
-// leave removes the work folder after a program that could not do it itself.
+// leave removes the work folder after a program that could not do it itself. It
+// needs root only where the program made folders of its own in it.
 func (r *run) leave() error {
+	if r.site.folder == "" {
+		return nil
+	}
+	if _, err := r.short(context.Background(), "rm -rf "+r.site.folder); err == nil {
+		return nil
+	}
 	elevated, err := r.opts.ExecuteCommand(Invocation{
 		Command: "rm -rf " + r.site.folder, Root: r.site.root, Login: r.site.login,
 	})

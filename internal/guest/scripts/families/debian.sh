@@ -29,7 +29,8 @@ debian_dhcp_client() {
 # debian_installed_packages: a line "PACKAGE VERSION" each.
 debian_installed_packages() {
   dpkg-query ${ROOT:+"--admindir=$ROOT/var/lib/dpkg"} -W \
-    -f '${db:Status-Status} ${Package} ${Version}\n' | sed -n 's/^installed //p'
+    -f '${db:Status-Status} ${Package} ${Version}\n' >"$WORK/dpkg"
+  sed -n 's/^installed //p' "$WORK/dpkg"
 }
 
 # debian_install PACKAGE...

@@ -46,6 +46,7 @@ make_empty() {
   if [ -h "$ROOT$1" ] || [ -d "$ROOT$1" ]; then
     rm -rf "$ROOT$1"
   fi
+  mkdir -p "$ROOT${1%/*}"
   : >"$ROOT$1"
   change "emptied $1"
 }
