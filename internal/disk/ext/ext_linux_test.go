@@ -111,6 +111,47 @@ func TestFileSystemKeepsTheRulesOfIOFS(t *testing.T) {
 	}
 }
 
+func TestBlocksThatWereNeverWrittenReadAsZeros(t *testing.T) {
+	disktest.Need(t, "reading preallocated files", "mke2fs", "debugfs")
+	junk := filepath.Join(t.TempDir(), "junk")
+	if err := os.WriteFile(junk, bytes.Repeat([]byte("junk"), 100<<10), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path := makeFS(t, smallTree(t), "16M", "-t", "ext4", "-b", "1024")
+	want, err := fs.ReadFile(openFS(t, path), "pieces")
+	if err != nil {
+		t.Fatal(err)
+	}
+	debugfs(t, path, "write "+junk+" junk", "rm junk", "fallocate pieces 0 72")
+	if out := debugfs(t, path, "ex pieces"); !strings.Contains(out, "Uninit") {
+		t.Fatalf("debugfs preallocated nothing:\n%s", out)
+	}
+	got, err := fs.ReadFile(openFS(t, path), "pieces")
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("content changed (%v)", err)
+	}
+}
+
+// TestDescriptorBehindABackupSuperblockIsFound fills all inodes, so that some
+// are in group 80: the last, with a superblock, and the first of a meta group.
+func TestDescriptorBehindABackupSuperblockIsFound(t *testing.T) {
+	disktest.Need(t, "reading sparse_super2 with meta_bg", "mke2fs", "debugfs")
+	dir := t.TempDir()
+	for i := range 636 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), []byte(fmt.Sprint(i)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := makeFS(t, dir, "81M", "-t", "ext4", "-O", "sparse_super2,meta_bg,^resize_inode", "-b", "1024", "-g", "1024", "-N", "648")
+	if out := debugfs(t, path, "stats"); !strings.Contains(out, "Backup block groups:      1 80") {
+		t.Fatalf("group 80 has no superblock:\n%s", out)
+	}
+	if offset := inodeOffset(t, path, "<647>"); offset < 80<<20 {
+		t.Fatalf("inode 647 is at %d, not in group 80", offset)
+	}
+	disktest.SameTree(t, openFS(t, path).FS, dir)
+}
+
 func TestHugeSparseFileIsReadAtItsEnds(t *testing.T) {
 	disktest.Need(t, "reading files of more than 4 GiB", "mke2fs")
 	const size = 6 << 30
@@ -239,6 +280,7 @@ func TestWrongChecksumIsCorruptAndNamed(t *testing.T) {
 		{"inode's extra fields", inodeOffset(t, path, "/a/b/file") + 0x90, "its checksum is wrong"},
 		{"extent block", extentBlock(t, path, "/pieces")*1024 + 0x14, "its checksum is wrong"},
 		{"hash tree root", directory[0]*1024 + 0x24, "hash tree node: its checksum is wrong"},
+		{"hash tree root's count", directory[0]*1024 + 0x23, "hash tree node with"},
 		{"directory block", directory[1]*1024 + 0x0a, "block 1: its checksum is wrong"},
 		{"directory block's tail", directory[1]*1024 + 1024 - 5, "the entry with its checksum is missing"},
 	}

@@ -72,26 +72,18 @@ func (s *superblock) descriptorOffset(group uint64) int64 {
 	return int64(block)*s.blockSize + int64(group%perBlock)*s.descSize
 }
 
-// hasSuperblock: fs/ext4/balloc.c, ext4_bg_has_super.
+// hasSuperblock reports whether the first group of a meta group starts with a
+// superblock: fs/ext4/balloc.c, ext4_bg_has_super. Such a group is even, so
+// that with sparse_super, which keeps copies in the groups 1 and powers of 3,
+// 5 and 7, only the first of all has one.
 func (s *superblock) hasSuperblock(group uint64) bool {
 	switch {
 	case group == 0:
 		return true
 	case s.features.hasCompat(compatSparseSuper2):
 		return group == uint64(s.backupGroups[0]) || group == uint64(s.backupGroups[1])
-	case group == 1 || !s.features.hasRO(roSparseSuper):
-		return true
 	}
-	for _, base := range []uint64{3, 5, 7} {
-		power := base
-		for power < group {
-			power *= base
-		}
-		if power == group {
-			return true
-		}
-	}
-	return false
+	return !s.features.hasRO(roSparseSuper)
 }
 
 // checkDescriptor: fs/ext4/super.c, ext4_group_desc_csum.

@@ -54,7 +54,6 @@ const (
 	oldInodeSize     = 128
 	minDescSize      = 32
 	minDescSize64    = 64
-	maxDescSize      = 1024
 	maxFileSystemLog = 60
 )
 
@@ -172,7 +171,7 @@ func (s *superblock) checkGeometry(logBlockSize uint32) error {
 		return diskerr.Corrupt("groups of %d blocks and %d inodes", s.blocksPerGroup, s.inodesPerGroup)
 	case s.inodeSize < oldInodeSize || s.inodeSize > s.blockSize || s.inodeSize&(s.inodeSize-1) != 0:
 		return diskerr.Corrupt("impossible inode size %d", s.inodeSize)
-	case s.descSize < minDescSize || s.descSize > maxDescSize || s.descSize&(s.descSize-1) != 0 || (bits64 && s.descSize < minDescSize64):
+	case s.descSize < minDescSize || s.descSize > s.blockSize/2 || s.descSize&(s.descSize-1) != 0 || (bits64 && s.descSize < minDescSize64):
 		return diskerr.Corrupt("impossible group descriptor size %d", s.descSize)
 	case uint64(s.inodes) > s.groups()*uint64(s.inodesPerGroup):
 		return diskerr.Corrupt("%d inodes are more than its %d groups hold", s.inodes, s.groups())
