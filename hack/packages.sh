@@ -11,6 +11,9 @@ policy=/usr/sbin/policy-rc.d
 
 main() {
   [ $# -gt 0 ] || fail 2 "usage: hack/packages.sh GROUP…, a group is a file of hack/packages"
+  for group; do
+    [ -r "$here/packages/$group.txt" ] || fail 2 "no package group \"$group\" in $here/packages"
+  done
   wanted=$(listed "$@")
   missing=$(missing_of "$wanted")
   [ -n "$missing" ] || exit 0
@@ -25,7 +28,6 @@ main() {
 # listed prints the packages of the groups, one a line.
 listed() {
   for group; do
-    [ -r "$here/packages/$group.txt" ] || fail 2 "no package group \"$group\" in $here/packages"
     sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/packages/$group.txt"
   done | sort -u
 }
@@ -78,16 +80,26 @@ restore_policy() {
   [ -z "$made_policy" ] || $root rm -f "$policy"
 }
 
-# apt runs apt-get quietly; what it said is shown when it fails.
+# apt runs apt-get quietly; what it said is shown when it fails. apt-get itself
+# waits for dpkg's lock, but not for that of the package lists.
 apt() {
   log=$(mktemp)
-  if ! $root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 NEEDRESTART_MODE=l \
-    apt-get -o DPkg::Lock::Timeout="$lock_timeout" -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 </dev/null; then
+  give_up=$(($(date +%s) + lock_timeout))
+  until apt_get "$@" >"$log" 2>&1; do
+    if grep -q 'Could not get lock' "$log" && [ "$(date +%s)" -lt "$give_up" ]; then
+      sleep 5
+      continue
+    fi
     tail -n 40 "$log" >&2
     rm -f "$log"
     fail 3 "apt-get $* did not succeed (its last lines are above); missing: $missing"
-  fi
+  done
   rm -f "$log"
+}
+
+apt_get() {
+  $root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 NEEDRESTART_MODE=l \
+    apt-get -o DPkg::Lock::Timeout="$lock_timeout" -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
 fail() {
