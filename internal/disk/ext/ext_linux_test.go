@@ -421,10 +421,7 @@ func mendSuperblock(image []byte) {
 
 // readEverything goes on after errors.
 func readEverything(fsys *ext.FS) {
-	_ = fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry == nil {
-			return nil
-		}
+	_ = fs.WalkDir(fsys, ".", func(name string, _ fs.DirEntry, _ error) error {
 		_, _ = fs.ReadFile(fsys, name)
 		_, _ = fsys.ReadLink(name)
 		_, _ = fsys.Stat(name)

@@ -65,7 +65,7 @@ func (f features) check() error {
 	if unread == 0 {
 		return nil
 	}
-	return diskerr.Unsupported("ext file system with the feature %s, which is not read", strings.Join(names(unread, incompatNames), ", "))
+	return diskerr.Unsupported("ext file system with the feature %s, which is not read", strings.Join(bitNames(unread, incompatNames), ", "))
 }
 
 // kind is ext2, ext3 or ext4, as blkid tells them apart.
@@ -81,13 +81,13 @@ func (f features) kind() string {
 
 // list names all features that are set, as e2fsprogs does.
 func (f features) list() []string {
-	all := names(f.compat, compatNames)
-	all = append(all, names(f.incompat, incompatNames)...)
-	return append(all, names(f.roCompat, roCompatNames)...)
+	all := bitNames(f.compat, compatNames)
+	all = append(all, bitNames(f.incompat, incompatNames)...)
+	return append(all, bitNames(f.roCompat, roCompatNames)...)
 }
 
-// names names the bits that are set; those without a name get their number.
-func names(word uint32, known []string) []string {
+// bitNames lists the bits that are set; those without a name get their number.
+func bitNames(word uint32, known []string) []string {
 	var found []string
 	for bit := range 32 {
 		if word>>bit&1 == 0 {
