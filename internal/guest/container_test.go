@@ -141,7 +141,7 @@ func treeHash(t *testing.T, root string) string {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(h, name, info.Mode())
+		h.Write([]byte(name + info.Mode().String()))
 		if !info.Mode().IsRegular() {
 			return nil
 		}

@@ -41,7 +41,7 @@ var mends = []struct {
 	}), files{"etc/cloud/cloud-init.disabled": "-", "etc/cloud/cloud.cfg.d/99-installer.cfg": "-", "etc/systemd/system/cloud-final.service": "-"}},
 	{"default user is named where no user is", requirement.SSHKey, "", with(cloudInit(), files{"etc/cloud/cloud.cfg": strings.TrimPrefix(cloudConfig, "users:\n   - default\n")}), files{}},
 	{"host name is not kept", requirement.UserData, "", with(cloudInit(), files{"etc/cloud/cloud.cfg.d/50.cfg": "preserve_hostname: true\n"}), files{}},
-	{"growpart is switched on", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "growpart: {mode: off}\nresize_rootfs: false\n", "etc/growroot-disabled": ""}), files{"etc/growroot-disabled": "-"}},
+	{"growpart is switched on", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "growpart: {mode: off}\nresize_rootfs: false\n", "etc/growroot-disabled": ""}), files{"etc/growroot-disabled": "-"}},
 	{"data sources are named", requirement.Datasource, "", cloudInit(), files{"etc/cloud/ds-identify.cfg": "-"}},
 	{"arm64 takes a mere possibility", requirement.Datasource, "aarch64", cloudInit(), files{"etc/cloud/ds-identify.cfg": "# Written by packer-plugin-openstack-ready.\npolicy: search,found=all,maybe=all,notfound=disabled\n"}},
 	{"network cards by name go, loopback stays", requirement.DHCP, "", with(cloudInit(), ifupdown(), files{
@@ -129,7 +129,7 @@ func TestGrubDropInKeepsWhatIsNotInTheWay(t *testing.T) {
 	for _, test := range []struct{ linux, normal, wantLinux, wantNormal string }{
 		{"", "quiet splash", "", "console=tty0 console=ttyS0,115200n8"},
 		{"net.ifnames=0 console=ttyS0,9600", "quiet", "net.ifnames=0", "console=tty0 console=ttyS0,115200n8"},
-		{"console=tty1 quietly=1", "rhgb quiet quiet nomodeset", "console=tty1 quietly=1", "nomodeset console=tty0 console=ttyS0,115200n8"},
+		{"console=tty1 quietly=1", "rhgb splash quiet nomodeset", "console=tty1 quietly=1", "nomodeset console=tty0 console=ttyS0,115200n8"},
 		{"cloud-init=disabled", "console=tty0 console=ttyS0,115200n8", "", "console=tty0 console=ttyS0,115200n8"},
 		{`opt="a b" ifname=eth0:52:54:00:aa:bb:cc`, "*", `opt="a b"`, "* console=tty0 console=ttyS0,115200n8"},
 	} {

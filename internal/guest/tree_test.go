@@ -37,8 +37,8 @@ system_info:
 `
 
 // cloudInit is an installed and enabled cloud-init.
-func cloudInit(more ...string) files {
-	f := guesttest.Installed(append([]string{"cloud-init 22.4.2", "cloud-guest-utils 0.33", "e2fsprogs 1.47"}, more...)...)
+func cloudInit() files {
+	f := guesttest.Installed("cloud-init 22.4.2", "cloud-guest-utils 0.33", "e2fsprogs 1.47")
 	f["etc/cloud/cloud.cfg"] = cloudConfig
 	for _, unit := range []string{"cloud-init-local", "cloud-init", "cloud-config", "cloud-final"} {
 		f["lib/systemd/system/"+unit+".service"] = "[Unit]\n"
@@ -76,12 +76,12 @@ func kernel(version, builtin string) files {
 }
 
 // rootPartition is a disk vda of 4 GiB whose partition 1 holds the root file
-// system; partition 15 in front of it, as for EFI, where start allows it.
-func rootPartition(start, size string) files {
+// system, in size sectors from the first MiB on.
+func rootPartition(size string) files {
 	return files{
 		"sys/dev/block/254:1":     "-> ../../block/vda/vda1",
 		"sys/block/vda/size":      "8388608\n",
-		"sys/block/vda/vda1/size": size + "\n", "sys/block/vda/vda1/start": start + "\n",
+		"sys/block/vda/vda1/size": size + "\n", "sys/block/vda/vda1/start": "2048\n",
 		"sys/block/vda/vda1/partition": "1\n", "sys/block/vda/vda1/uevent": "DEVNAME=vda1\n",
 	}
 }
@@ -132,24 +132,24 @@ var looks = []struct {
 	want     requirement.Verdict
 	evidence string
 }{
-	{"cloud-init and growpart", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560")), requirement.Met, "growpart"},
-	{"nothing installed", requirement.RootResize, "", rootPartition("2048", "8386560"), requirement.Unmet, "cloud-guest-utils is not installed"},
-	{"growpart off", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "growpart: {mode: off}\n"}), requirement.Unmet, "mode false"},
-	{"growpart for another device", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "growpart: {devices: [/srv]}\n"}), requirement.Unmet, "without /"},
-	{"resizefs before growpart", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "cloud_init_modules: [resizefs, growpart]\n"}), requirement.Unmet, "growpart before resizefs"},
-	{"resizefs missing", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "cloud_init_modules: [growpart]\n"}), requirement.Unmet, "does not run resizefs"},
-	{"growroot-disabled", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560"), files{"etc/growroot-disabled": ""}), requirement.Unmet, "/etc/growroot-disabled"},
+	{"cloud-init and growpart", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560")), requirement.Met, "growpart"},
+	{"nothing installed", requirement.RootResize, "", rootPartition("8386560"), requirement.Unmet, "cloud-guest-utils is not installed"},
+	{"growpart off", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "growpart: {mode: off}\n"}), requirement.Unmet, "mode false"},
+	{"growpart for another device", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "growpart: {devices: [/srv]}\n"}), requirement.Unmet, "without /"},
+	{"resizefs before growpart", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "cloud_init_modules: [resizefs, growpart]\n"}), requirement.Unmet, "growpart before resizefs"},
+	{"resizefs missing", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "cloud_init_modules: [growpart]\n"}), requirement.Unmet, "does not run resizefs"},
+	{"growroot-disabled", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/growroot-disabled": ""}), requirement.Unmet, "/etc/growroot-disabled"},
 	{"root on LVM", requirement.RootResize, "", with(cloudInit(), volume("LVM-abc")), requirement.Unmet, "LVM volume dm-0"},
 	{"root on LUKS", requirement.RootResize, "", with(cloudInit(), volume("CRYPT-LUKS2-abc")), requirement.Unmet, "encrypted volume dm-0"},
 	{"root nowhere", requirement.RootResize, "", cloudInit(), requirement.Unknown, "254:1"},
-	{"broken configuration", requirement.RootResize, "", with(cloudInit(), rootPartition("2048", "8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "a: [\n"}), requirement.Unknown, "could not be read"},
+	{"broken configuration", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "a: [\n"}), requirement.Unknown, "could not be read"},
 
-	{"root last", requirement.PartitionLayout, "", rootPartition("2048", "8386560"), requirement.Met, "the last of 1"},
-	{"swap behind root", requirement.PartitionLayout, "", with(rootPartition("2048", "4194304"), files{
+	{"root last", requirement.PartitionLayout, "", rootPartition("8386560"), requirement.Met, "the last of 1"},
+	{"swap behind root", requirement.PartitionLayout, "", with(rootPartition("4194304"), files{
 		"sys/block/vda/vda2/start": "4196352\n", "sys/block/vda/vda2/size": "4192256\n", "sys/block/vda/vda2/partition": "2\n",
 	}), requirement.Unmet, "vda2 lies behind"},
-	{"disk not covered", requirement.PartitionLayout, "", rootPartition("2048", "4194304"), requirement.Unmet, "MiB at the disk's end"},
-	{"file system smaller", requirement.PartitionLayout, "small", rootPartition("2048", "8386560"), requirement.Unmet, "leaves 2047 MiB"},
+	{"disk not covered", requirement.PartitionLayout, "", rootPartition("4194304"), requirement.Unmet, "MiB at the disk's end"},
+	{"file system smaller", requirement.PartitionLayout, "small", rootPartition("8386560"), requirement.Unmet, "leaves 2047 MiB"},
 	{"layout of LVM", requirement.PartitionLayout, "", volume("LVM-abc"), requirement.Unknown, "device-mapper"},
 
 	{"no rules", requirement.NoHardcodedMAC, "", files{}, requirement.Met, "no MAC address"},

@@ -151,8 +151,11 @@ func (c *Container) Shutdown(t *testing.T) {
 	if _, err := c.As("root").Output("systemctl poweroff"); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- c.nspawn.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		_ = c.nspawn.Wait()
+		close(done)
+	}()
 	select {
 	case <-done:
 		c.nspawn = nil
