@@ -17,6 +17,8 @@ plugin=$build/packer-plugin-openstack-ready
 main() {
   cd "$checkout"
   mkdir -p "$dir"
+  exec 8>"$dir/lock"
+  flock -n 8 || fail "another make demo is running in this checkout; wait for it, or use another checkout"
   : >"$dir/times"
   trap stop EXIT
   trap 'exit 130' INT
@@ -61,7 +63,8 @@ inspect_base() {
 
 start_cloud() {
   cloud=$dir/cloud
-  "$hack/cloud.sh" start "$cloud"
+  # The servers must not keep the demo's lock.
+  "$hack/cloud.sh" start "$cloud" 8>&-
   eval "$("$hack/cloud.sh" env "$cloud")"
   forget_last_image
 }
