@@ -28,6 +28,7 @@ func (n *notes) unknown(format string, a ...any) { n.open = append(n.open, fmt.S
 func (n *notes) lacks(format string, a ...any) {
 	n.lacking = append(n.lacking, fmt.Sprintf(format, a...))
 }
+
 func (n *notes) met(format string, a ...any) { n.good = append(n.good, fmt.Sprintf(format, a...)) }
 
 // notApplicable notes why the requirement does not concern this image; it
