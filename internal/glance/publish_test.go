@@ -124,6 +124,11 @@ func left(t *testing.T, client *Client, name string) []string {
 	return names
 }
 
+// unique keeps what a broken run left out of the sight of the next one.
+func unique(name string) string {
+	return name + " " + newID()
+}
+
 // sparse makes a file of zeros, with a first sector of its own.
 func sparse(t *testing.T, size int64) string {
 	t.Helper()
@@ -136,17 +141,17 @@ func sparse(t *testing.T, size int64) string {
 
 func TestLeftFindsWhatIsLeft(t *testing.T) {
 	client := signIn(t, realCloud(t))
-	p := &publication{Client: client, spec: Spec{Name: "leftover", DiskFormat: "raw"}, progress: quiet{}}
+	p := &publication{Client: client, spec: Spec{Name: unique("leftover"), DiskFormat: "raw"}, progress: quiet{}}
 	if err := p.create(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := left(t, client, "leftover"); len(got) != 1 {
+	if got := left(t, client, p.spec.Name); len(got) != 1 {
 		t.Errorf("got %q, want one image", got)
 	}
 	if err := p.clean(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if got := left(t, client, "leftover"); len(got) != 0 {
+	if got := left(t, client, p.spec.Name); len(got) != 0 {
 		t.Errorf("got %q after the removal, want none", got)
 	}
 }
@@ -173,13 +178,13 @@ func TestPublishLeavesNothingWhereItIsRefused(t *testing.T) {
 			access := realCloud(t)
 			access.Cloud, access.Region = test.cloud, test.region
 			client := signIn(t, access)
-			progress := &recorder{}
-			image, err := client.Publish(t.Context(), Spec{Name: "refused", DiskFormat: "raw", Visibility: test.visibility}, open(t, path), progress)
+			progress, called := &recorder{}, unique("refused")
+			image, err := client.Publish(t.Context(), Spec{Name: called, DiskFormat: "raw", Visibility: test.visibility}, open(t, path), progress)
 			if image != nil {
 				t.Errorf("got image %v, want none", image)
 			}
 			checkError(t, err, test.want)
-			if got := left(t, client, "refused"); len(got) != 0 {
+			if got := left(t, client, called); len(got) != 0 {
 				t.Errorf("%q are left, want none", got)
 			}
 			if sent := slices.Max(append(progress.sent, 0)); sent != 0 {
@@ -237,7 +242,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 		"at the last byte":         {sent: 24 << 20},
 		"before the confirmation":  {step: "comparing"},
 		"before it gets its name":  {step: "naming"},
-		"shortly after the naming": {step: "naming", act: nil},
+		"shortly after the naming": {step: "naming"},
 	}
 	for name, progress := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -249,12 +254,13 @@ func TestCancelLeavesNothing(t *testing.T) {
 				progress.act = func() { time.AfterFunc(20*time.Millisecond, func() { cancel(asked) }) }
 			}
 			begin := time.Now()
-			image, err := client.Publish(ctx, Spec{Name: "cancelled", DiskFormat: "raw"}, open(t, path), progress)
+			called := unique("cancelled")
+			image, err := client.Publish(ctx, Spec{Name: called, DiskFormat: "raw"}, open(t, path), progress)
 			if image != nil || !errors.Is(err, asked) {
 				t.Errorf("got %v and error %v, want no image and the reason of the cancel", image, err)
 			}
 			t.Logf("%v, %v after the start", err, time.Since(begin))
-			if got := left(t, client, "cancelled"); len(got) != 0 {
+			if got := left(t, client, called); len(got) != 0 {
 				t.Errorf("%q are left, want none", got)
 			}
 		})
@@ -308,9 +314,10 @@ func TestPublishRefusesASourceThatChanges(t *testing.T) {
 					t.Error(err)
 				}
 			}}
-			_, err := client.Publish(t.Context(), Spec{Name: "unsteady", DiskFormat: "raw"}, open(t, path), progress)
+			called := unique("unsteady")
+			_, err := client.Publish(t.Context(), Spec{Name: called, DiskFormat: "raw"}, open(t, path), progress)
 			checkError(t, err, []string{test.want, path})
-			if got := left(t, client, "unsteady"); len(got) != 0 {
+			if got := left(t, client, called); len(got) != 0 {
 				t.Errorf("%q are left, want none", got)
 			}
 		})
