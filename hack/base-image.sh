@@ -88,7 +88,9 @@ as_owner_of_all() {
 write_disk() {
   tree=$work/tree
   mkdir "$tree"
-  tar -x --numeric-owner --xattrs --xattrs-include='*' -f "$work/tree.tar" -C "$tree"
+  # No extended attributes: fakeroot's are none that mke2fs can read. What is
+  # lost is the capability of ping.
+  tar -x --numeric-owner --no-xattrs -f "$work/tree.tar" -C "$tree"
   rm "$work/tree.tar"
   uuid=$(cat /proc/sys/kernel/random/uuid)
   configure_tree
