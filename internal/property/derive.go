@@ -106,6 +106,8 @@ func osVersion(f inspect.Facts) (Property, bool) {
 func firmwareType(f inspect.Facts) (Property, bool) {
 	p := Property{Name: "hw_firmware_type"}
 	switch {
+	case f.Boot.UEFIUnknown != "":
+		// Nobody has seen which it is.
 	case f.Boot.BIOS && !f.Boot.UEFI:
 		p.Value, p.Reason = "bios", "the disk has a boot loader for BIOS and none for UEFI"
 	case f.Boot.UEFI && !f.Boot.BIOS:

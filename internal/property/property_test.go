@@ -76,6 +76,7 @@ func TestDeriveOnePropertyFromOneFact(t *testing.T) {
 		"no os-release":              {func(f *inspect.Facts) { f.OS.ID = "" }, "os_distro", absent},
 		"UEFI only":                  {func(f *inspect.Facts) { f.Boot = inspect.Boot{UEFI: true} }, "hw_firmware_type", "uefi"},
 		"BIOS and UEFI":              {func(f *inspect.Facts) { f.Boot = inspect.Boot{BIOS: true, UEFI: true} }, "hw_firmware_type", absent},
+		"an ESP that was not read":   {func(f *inspect.Facts) { f.Boot.UEFIUnknown = "vfat is not read" }, "hw_firmware_type", absent},
 		"no boot loader found":       {func(f *inspect.Facts) { f.Boot = inspect.Boot{} }, "hw_firmware_type", absent},
 		"cloud-init is switched off": {func(f *inspect.Facts) { f.CloudInit.Enabled = false }, "cloud_init_installed", absent},
 		"cloud-init is missing":      {func(f *inspect.Facts) { f.CloudInit = inspect.CloudInit{Enabled: true} }, "cloud_init_installed", absent},
