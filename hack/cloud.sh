@@ -24,13 +24,13 @@ deadline=${CLOUD_DEADLINE:-120}
 
 main() {
   case ${1-} in
-    start | stop | status | env) ;;
-    *) usage ;;
+  start | stop | status | env) ;;
+  *) usage ;;
   esac
   [ $# -eq 2 ] || usage
   case $1 in
-    start) mkdir -p "$2" ;;
-    *) [ -d "$2" ] || die "$2: no such folder; start a cloud there first" ;;
+  start) mkdir -p "$2" ;;
+  *) [ -d "$2" ] || die "$2: no such folder; start a cloud there first" ;;
   esac
   dir=$(cd "$2" && pwd)
   "cloud_$1"
@@ -98,7 +98,7 @@ require_packages() {
   missing=
   while read -r package; do
     case $package in
-      '' | '#'*) continue ;;
+    '' | '#'*) continue ;;
     esac
     state=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) || state=absent
     [ "$state" = "install ok installed" ] || missing="$missing $package"

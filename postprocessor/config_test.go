@@ -65,7 +65,7 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 
 func TestAnUnknownOptionIsAMistake(t *testing.T) {
 	var c Config
-	if err := c.decode(map[string]any{"image_nmae": "x"}); err == nil || !strings.Contains(err.Error(), "image_nmae") {
+	if err := c.decode(map[string]any{"imagename": "x"}); err == nil || !strings.Contains(err.Error(), "imagename") {
 		t.Errorf("error = %v, want one that names the option", err)
 	}
 }
