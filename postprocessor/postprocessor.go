@@ -155,7 +155,10 @@ func (p *PostProcessor) writeProperties(a *Artifact) error {
 		return nil
 	}
 	a.written = append(a.written, path)
-	return report.SaveProperties(path, a.report.Properties)
+	if err := report.SaveProperties(path, a.report.Properties); err != nil {
+		return fmt.Errorf("properties_file: %w", err)
+	}
+	return nil
 }
 
 func (p *PostProcessor) writeReport(a *Artifact) error {
@@ -165,5 +168,8 @@ func (p *PostProcessor) writeReport(a *Artifact) error {
 	if !slices.Contains(a.written, p.config.Report) {
 		a.written = append(a.written, p.config.Report)
 	}
-	return a.report.Save(p.config.Report)
+	if err := a.report.Save(p.config.Report); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
 }

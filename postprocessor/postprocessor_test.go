@@ -141,6 +141,17 @@ func TestTheGuestsFindingsCountLikeTheDisks(t *testing.T) {
 	}
 }
 
+func TestAReportThatCannotBeWrittenEndsTheBuildBeforeAnythingElse(t *testing.T) {
+	path := linuxDisk(t)
+	_, _, err := process(t, path, map[string]any{"on_unmet": "warn", "report": filepath.Join(path, "report.json")})
+	if err == nil || !strings.Contains(err.Error(), "report: write "+path) {
+		t.Errorf("error = %v, want one that names the option and the file", err)
+	}
+	if _, err := os.Stat(path + ".properties.json"); err == nil {
+		t.Error("the properties were written all the same")
+	}
+}
+
 // TestPublish uses a real Keystone and Glance.
 func TestPublish(t *testing.T) {
 	client := realCloud(t)

@@ -154,7 +154,7 @@ func TestSkippedRequirementsDoNotFailTheBuild(t *testing.T) {
 func TestReportThatCannotBeWrittenFailsTheBuild(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "no", "such", "folder", "report.json")
 	_, err := provision(t, guesttest.NewTree(t), raw{"report": name, "on_unmet": "warn"})
-	if err == nil || !strings.Contains(err.Error(), "report: write guest report "+name) {
+	if err == nil || !strings.Contains(err.Error(), "report: write "+name) {
 		t.Errorf("got error %v", err)
 	}
 }

@@ -3,12 +3,10 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/document"
 	guestreport "github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
@@ -82,49 +80,10 @@ func (r *Report) AddGuest(path string) error {
 }
 
 // WriteJSON writes the document to w.
-func (r *Report) WriteJSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
-}
+func (r *Report) WriteJSON(w io.Writer) error { return document.Write(w, r) }
 
 // Save writes the document to the file at path, whole or not at all.
-func (r *Report) Save(path string) error {
-	if err := saveJSON(path, r); err != nil {
-		return fmt.Errorf("write the report %s: %w", path, err)
-	}
-	return nil
-}
-
-// saveJSON writes to a temporary name and renames, so that a reader never sees
-// half a document.
-func saveJSON(path string, document any) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(file.Name())
-		}
-	}()
-	encoder := json.NewEncoder(file)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(document); err != nil {
-		_ = file.Close()
-		return err
-	}
-	if err := file.Chmod(0o644); err != nil {
-		_ = file.Close()
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
-}
+func (r *Report) Save(path string) error { return document.Save(path, r) }
 
 // PropertiesSchema names the properties document and its version.
 const PropertiesSchema = "openstack-ready/properties/v1"
@@ -132,12 +91,8 @@ const PropertiesSchema = "openstack-ready/properties/v1"
 // SaveProperties writes the properties alone to the file at path, for those
 // who publish the image by other means.
 func SaveProperties(path string, properties []property.Property) error {
-	document := struct {
+	return document.Save(path, struct {
 		Schema     string              `json:"schema"`
 		Properties []property.Property `json:"properties"`
-	}{PropertiesSchema, properties}
-	if err := saveJSON(path, document); err != nil {
-		return fmt.Errorf("write the properties %s: %w", path, err)
-	}
-	return nil
+	}{PropertiesSchema, properties})
 }

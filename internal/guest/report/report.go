@@ -4,12 +4,11 @@ package report
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/document"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
@@ -108,27 +107,4 @@ func ReadFile(name string) (*Report, error) {
 }
 
 // WriteFile stores the report in the file named name, whole or not at all.
-func (r *Report) WriteFile(name string) (err error) {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode guest report: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return fmt.Errorf("write guest report %s: %w", name, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	_, writeErr := tmp.Write(append(b, '\n'))
-	chmodErr := tmp.Chmod(0o644)
-	if err := errors.Join(writeErr, chmodErr, tmp.Close()); err != nil {
-		return fmt.Errorf("write guest report %s: %w", name, err)
-	}
-	if err := os.Rename(tmp.Name(), name); err != nil {
-		return fmt.Errorf("write guest report: %w", err)
-	}
-	return nil
-}
+func (r *Report) WriteFile(name string) error { return document.Save(name, r) }
