@@ -2,6 +2,7 @@
 # cloud-init: is it there, will it run, and what its configuration comes to.
 
 CLOUD_DROPIN=/etc/cloud/cloud.cfg.d/99_zz_openstack_ready.cfg
+CLOUD_CONFIG_SUM=
 
 # look_cloud_init: evidence whether cloud-init is installed and will run at
 # boot; CLOUD_CONFIG tells whether its configuration can be asked.
@@ -49,10 +50,12 @@ cloud_init_units() {
 
 # load_cloud_config: sets CC_* from the merged configuration, "-" for what it
 # does not say; CC_error says why it could not be read. Merged anew only when a
-# file is newer, as to start Python takes seconds in an emulated machine.
+# file has changed, as to start Python takes seconds in an emulated machine.
 load_cloud_config() {
   CC_error=
-  if [ ! -e "$WORK/cloud-config" ] || [ -n "$(find "$ROOT/etc/cloud" -newer "$WORK/cloud-config")" ]; then
+  lcc_sum=$(cloud_config_sum)
+  if [ ! -e "$WORK/cloud-config" ] || [ "$lcc_sum" != "$CLOUD_CONFIG_SUM" ]; then
+    CLOUD_CONFIG_SUM=$lcc_sum
     if ! merged_cloud_config >"$WORK/cloud-config"; then
       CC_error=$(tail -n 1 "$WORK/log")
       rm "$WORK/cloud-config"
@@ -65,6 +68,12 @@ load_cloud_config() {
   while IFS=$TAB read -r lcc_key lcc_value; do
     eval "CC_$lcc_key=\$lcc_value"
   done <"$WORK/cloud-config"
+}
+
+# cloud_config_sum: changes with any name or line of the configuration. Times
+# of change would not do: busybox find compares whole seconds.
+cloud_config_sum() {
+  grep '' /dev/null "$ROOT/etc/cloud/cloud.cfg" "$ROOT"/etc/cloud/cloud.cfg.d/*.cfg | cksum
 }
 
 # merged_cloud_config: merges as cloud-init does (util.read_conf_with_confd):
