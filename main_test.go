@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +20,8 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/plugin"
 	"github.com/hashicorp/packer-plugin-sdk/rpc"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
 
 // encodings are the two ways in which Packer and a plugin exchange values;
@@ -45,6 +48,7 @@ func TestDescribeListsTheComponents(t *testing.T) {
 		Version        string   `json:"version"`
 		APIVersion     string   `json:"api_version"`
 		Provisioners   []string `json:"provisioners"`
+		Datasources    []string `json:"datasources"`
 		PostProcessors []string `json:"post_processors"`
 		Protocol       string   `json:"protocol_version"`
 	}
@@ -54,9 +58,12 @@ func TestDescribeListsTheComponents(t *testing.T) {
 	if got.APIVersion != "x5.0" || got.Protocol != "v2" || got.Version == "" {
 		t.Errorf("describe = %+v, want API x5.0, protocol v2 and a version", got)
 	}
-	if len(got.Provisioners) != 1 || got.Provisioners[0] != plugin.DEFAULT_NAME ||
-		len(got.PostProcessors) != 1 || got.PostProcessors[0] != plugin.DEFAULT_NAME {
-		t.Errorf("describe = %+v, want one component of each kind under the plugin's own name", got)
+	for kind, names := range map[string][]string{
+		"provisioner": got.Provisioners, "post-processor": got.PostProcessors, "data source": got.Datasources,
+	} {
+		if len(names) != 1 || names[0] != plugin.DEFAULT_NAME {
+			t.Errorf("%s = %q, want one under the plugin's own name", kind, names)
+		}
 	}
 }
 
@@ -143,6 +150,30 @@ func TestPostProcessorOverRPC(t *testing.T) {
 			}
 			if _, err := os.Stat(path); err != nil {
 				t.Errorf("the input is gone: %s", err)
+			}
+		})
+	}
+}
+
+func TestDatasourceOverRPC(t *testing.T) {
+	binary := buildPlugin(t)
+	path := disktest.Debian(t)
+	for name, flags := range encodings {
+		t.Run(name, func(t *testing.T) {
+			d := client(t, binary, "datasource", flags...).Datasource()
+			if err := d.Configure(options(t, d.ConfigSpec(), fmt.Sprintf("path = %q", path))); err != nil {
+				t.Fatal(err)
+			}
+			got, err := d.Execute()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.GetAttr("ready").True() || got.GetAttr("format").AsString() != "raw" {
+				t.Errorf("ready = %#v, format = %#v, want a raw disk that is not ready", got.GetAttr("ready"), got.GetAttr("format"))
+			}
+			verdicts, properties := got.GetAttr("verdicts").AsValueMap(), got.GetAttr("properties").AsValueMap()
+			if verdicts["identity-reset"].AsString() != "unmet" || properties["auto_disk_config"].AsString() != "True" {
+				t.Errorf("verdicts = %#v, properties = %#v", verdicts, properties)
 			}
 		})
 	}

@@ -19,4 +19,9 @@ integration {
     name = "OpenStack Ready"
     slug = "openstack-ready"
   }
+  component {
+    type = "data-source"
+    name = "OpenStack Ready"
+    slug = "openstack-ready"
+  }
 }

@@ -19,6 +19,7 @@ main() {
   timeout "$limit" packer-sdc renderdocs -src docs -partials docs-partials -dst "$work/docs"
   web_page "$work/docs/provisioners/openstack-ready.mdx" provisioner
   web_page "$work/docs/post-processors/openstack-ready.mdx" post-processor
+  web_page "$work/docs/datasources/openstack-ready.mdx" data-source
 }
 
 # web_page writes a page of docs without its front matter and its title, which

@@ -5,7 +5,6 @@ package postprocessor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,8 +13,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hcldec"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -90,18 +87,12 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 
 // inspect opens the disk, judges it, adds what the guest's side saw, and shows
 // all of it.
-func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path string) (_ *report.Report, err error) {
+func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path string) (*report.Report, error) {
 	ui.Sayf("Inspecting %s", path)
-	image, err := disk.Open(path)
+	rep, err := report.Inspect(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, image.Close()) }()
-	result, err := inspect.Image(ctx, image)
-	if err != nil {
-		return nil, fmt.Errorf("inspect %s: %w", path, err)
-	}
-	rep := report.New(path, result)
 	rep.Properties = property.Override(rep.Properties, p.userProperties())
 	if p.config.GuestReport != "" {
 		if err := rep.AddGuest(p.config.GuestReport); err != nil {

@@ -17,29 +17,6 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 )
 
-// linuxDisk makes a raw disk with one ext4 partition that holds just enough of
-// a Debian to be taken for one, and nothing that OpenStack needs.
-func linuxDisk(t *testing.T) string {
-	t.Helper()
-	disktest.Need(t, "processing a disk with a root file system", "mke2fs", "sfdisk")
-	root := t.TempDir()
-	for name, content := range map[string]string{
-		"etc/os-release": "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
-		"etc/machine-id": "0123456789abcdef0123456789abcdef\n",
-		"sbin/init":      "#!/bin/sh\n",
-	} {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, path, []byte(content))
-	}
-	path := filepath.Join(t.TempDir(), "debian")
-	disktest.Run(t, "mke2fs", "-q", "-t", "ext4", "-d", root, "-E", "offset=1048576", path, "31M")
-	disktest.RunWith(t, "label: dos\nstart=2048, type=83, bootable\n", "sfdisk", "-q", "--wipe-partitions", "never", path)
-	return path
-}
-
 // process runs the post-processor on the disk at path.
 func process(t *testing.T, path string, options map[string]any) (packersdk.Artifact, string, error) {
 	t.Helper()
@@ -60,7 +37,7 @@ func process(t *testing.T, path string, options map[string]any) (packersdk.Artif
 }
 
 func TestAnUnreadyDiskEndsTheBuildAndIsReported(t *testing.T) {
-	path := linuxDisk(t)
+	path := disktest.Debian(t)
 	reportPath := filepath.Join(t.TempDir(), "report.json")
 	_, said, err := process(t, path, map[string]any{"report": reportPath})
 	if err == nil {
@@ -93,7 +70,7 @@ func readJSON(t *testing.T, path string, document any) {
 }
 
 func TestWithoutACloudThePropertiesAreWrittenBesideTheDisk(t *testing.T) {
-	path := linuxDisk(t)
+	path := disktest.Debian(t)
 	artifact, said, err := process(t, path, map[string]any{
 		"on_unmet": "warn", "properties": map[string]string{"hw_disk_bus": "scsi", "os_version": ""},
 	})
@@ -123,7 +100,7 @@ func TestWithoutACloudThePropertiesAreWrittenBesideTheDisk(t *testing.T) {
 }
 
 func TestTheGuestsFindingsCountLikeTheDisks(t *testing.T) {
-	path := linuxDisk(t)
+	path := disktest.Debian(t)
 	guest := filepath.Join(t.TempDir(), "guest.json")
 	writeFile(t, guest, []byte(`{"schema":"openstack-ready/guest-report/v1","findings":[{"id":"dhcp","side":"guest","verdict":"unmet","evidence":["seen in the guest"]}]}`))
 	_, said, err := process(t, path, map[string]any{"guest_report": guest})
@@ -142,7 +119,7 @@ func TestTheGuestsFindingsCountLikeTheDisks(t *testing.T) {
 }
 
 func TestAReportThatCannotBeWrittenEndsTheBuildBeforeAnythingElse(t *testing.T) {
-	path := linuxDisk(t)
+	path := disktest.Debian(t)
 	_, _, err := process(t, path, map[string]any{"on_unmet": "warn", "report": filepath.Join(path, "report.json")})
 	if err == nil || !strings.Contains(err.Error(), "report: write "+path) {
 		t.Errorf("error = %v, want one that names the option and the file", err)
@@ -155,7 +132,7 @@ func TestAReportThatCannotBeWrittenEndsTheBuildBeforeAnythingElse(t *testing.T) 
 // TestPublish uses a real Keystone and Glance.
 func TestPublish(t *testing.T) {
 	client := realCloud(t)
-	path := linuxDisk(t)
+	path := disktest.Debian(t)
 	artifact, said, err := process(t, path, map[string]any{
 		"cloud": "demo", "image_name": "post-processor test", "on_unmet": "warn", "tags": []string{"test"},
 	})
@@ -195,7 +172,7 @@ func TestPublish(t *testing.T) {
 
 func TestAnUnknownCloudIsNamed(t *testing.T) {
 	realCloud(t)
-	_, _, err := process(t, linuxDisk(t), map[string]any{"cloud": "no-such", "image_name": "x", "on_unmet": "warn"})
+	_, _, err := process(t, disktest.Debian(t), map[string]any{"cloud": "no-such", "image_name": "x", "on_unmet": "warn"})
 	if err == nil || !strings.Contains(err.Error(), "no-such") || !strings.Contains(err.Error(), "demo") {
 		t.Errorf("error = %v, want one that names the cloud and the known ones", err)
 	}

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
@@ -74,7 +72,7 @@ func runInspect(ctx context.Context, args []string, stdout io.Writer) (ready boo
 	if err != nil {
 		return false, err
 	}
-	rep, err := inspectFile(ctx, options.image)
+	rep, err := report.Inspect(ctx, options.image)
 	if err != nil {
 		return false, err
 	}
@@ -87,19 +85,6 @@ func runInspect(ctx context.Context, args []string, stdout io.Writer) (ready boo
 		return false, fmt.Errorf("write the report on %s: %w", options.image, err)
 	}
 	return len(requirement.Failing(rep.Findings)) == 0, nil
-}
-
-func inspectFile(ctx context.Context, path string) (_ *report.Report, err error) {
-	image, err := disk.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, image.Close()) }()
-	result, err := inspect.Image(ctx, image)
-	if err != nil {
-		return nil, fmt.Errorf("inspect %s: %w", path, err)
-	}
-	return report.New(path, result), nil
 }
 
 // inspectOptions are the arguments of inspect.

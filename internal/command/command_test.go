@@ -12,31 +12,6 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
 
-// unreadyDisk makes a disk whose root file system is that of a Debian with a
-// machine ID baked in.
-func unreadyDisk(t *testing.T) string {
-	t.Helper()
-	disktest.Need(t, "inspecting a disk with a root file system", "mke2fs", "sfdisk")
-	root := t.TempDir()
-	for name, content := range map[string]string{
-		"etc/os-release": "ID=debian\nPRETTY_NAME=Debian\n",
-		"etc/machine-id": "0123456789abcdef0123456789abcdef\n",
-		"sbin/init":      "#!/bin/sh\n",
-	} {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	path := filepath.Join(t.TempDir(), "disk.raw")
-	disktest.Run(t, "mke2fs", "-q", "-t", "ext4", "-d", root, "-E", "offset=1048576", path, "15M")
-	disktest.RunWith(t, "label: dos\nstart=2048, type=83\n", "sfdisk", "-q", "--wipe-partitions", "never", path)
-	return path
-}
-
 func run(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	status = Run(context.Background(), args, &out, &errs)
@@ -44,7 +19,7 @@ func run(args ...string) (status int, stdout, stderr string) {
 }
 
 func TestInspectAnUnreadyDisk(t *testing.T) {
-	path := unreadyDisk(t)
+	path := disktest.Debian(t)
 	status, stdout, stderr := run("inspect", path)
 	if status != NotReady || stderr != "" || !strings.Contains(stdout, "\nidentity-reset   unmet ") {
 		t.Errorf("status = %d, stderr = %q, want %d and a table with identity-reset unmet:\n%s", status, stderr, NotReady, stdout)
@@ -71,7 +46,7 @@ func TestInspectShowsTheGuestsFindings(t *testing.T) {
 	if err := os.WriteFile(guest, []byte(report), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ := run("inspect", "--guest-report", guest, unreadyDisk(t)); !strings.Contains(stdout, "\ndhcp             met      unknown ") {
+	if _, stdout, _ := run("inspect", "--guest-report", guest, disktest.Debian(t)); !strings.Contains(stdout, "\ndhcp             met      unknown ") {
 		t.Errorf("the table lacks the guest's verdict:\n%s", stdout)
 	}
 }

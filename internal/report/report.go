@@ -3,9 +3,12 @@
 package report
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/document"
 	guestreport "github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
@@ -50,6 +53,20 @@ type Published struct {
 	Size          int64  `json:"size"`
 	HashAlgorithm string `json:"os_hash_algo"`
 	HashValue     string `json:"os_hash_value"`
+}
+
+// Inspect opens the image at path, inspects it, and starts the report on it.
+func Inspect(ctx context.Context, path string) (_ *Report, err error) {
+	image, err := disk.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, image.Close()) }()
+	result, err := inspect.Image(ctx, image)
+	if err != nil {
+		return nil, fmt.Errorf("inspect %s: %w", path, err)
+	}
+	return New(path, result), nil
 }
 
 // New starts the report on the image at path with the findings of its

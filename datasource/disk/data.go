@@ -1,0 +1,54 @@
+// Package disk is the Packer data source "openstack-ready": what a local disk
+// image is, and what it lacks for OpenStack.
+package disk
+
+import (
+	"context"
+
+	"github.com/hashicorp/hcl/v2/hcldec"
+	"github.com/hashicorp/packer-plugin-sdk/hcl2helper"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
+)
+
+// Datasource is the component that Packer drives.
+type Datasource struct {
+	config Config
+}
+
+var _ packersdk.Datasource = (*Datasource)(nil)
+
+// ConfigSpec tells Packer which options there are.
+func (d *Datasource) ConfigSpec() hcldec.ObjectSpec {
+	return d.config.FlatMapstructure().HCL2Spec()
+}
+
+// OutputSpec tells Packer what the data source gives.
+func (d *Datasource) OutputSpec() hcldec.ObjectSpec {
+	return (&DatasourceOutput{}).FlatMapstructure().HCL2Spec()
+}
+
+// Configure reads the template's options and touches no disk.
+func (d *Datasource) Configure(raws ...any) error {
+	d.config = Config{}
+	return d.config.decode(raws...)
+}
+
+// Execute inspects the image. Packer cannot cancel a data source, so the
+// option timeout bounds it.
+func (d *Datasource) Execute() (cty.Value, error) {
+	none := cty.NullVal(cty.EmptyObject)
+	ctx, cancel := context.WithTimeout(context.Background(), d.config.Timeout)
+	defer cancel()
+	rep, err := report.Inspect(ctx, d.config.Path)
+	if err != nil {
+		return none, err
+	}
+	output, err := outputOf(rep)
+	if err != nil {
+		return none, err
+	}
+	return hcl2helper.HCL2ValueFromConfig(output, d.OutputSpec()), nil
+}
