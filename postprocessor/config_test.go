@@ -69,3 +69,16 @@ func TestAnUnknownOptionIsAMistake(t *testing.T) {
 		t.Errorf("error = %v, want one that names the option", err)
 	}
 }
+
+func TestASecondConfigureForgetsTheFirst(t *testing.T) {
+	var p PostProcessor
+	first := map[string]any{"properties": map[string]string{"old": "1"}, "require": []string{"guest-agent"}, "on_unmet": "warn"}
+	for _, options := range []map[string]any{first, {"properties": map[string]string{"new": "2"}}} {
+		if err := p.Configure(options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ok := p.config.Properties["old"]; ok || len(p.config.require) != 0 || p.config.OnUnmet != onUnmetFail {
+		t.Errorf("after a second Configure: properties = %v, require = %v, on_unmet = %q", p.config.Properties, p.config.require, p.config.OnUnmet)
+	}
+}

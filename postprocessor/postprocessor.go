@@ -34,6 +34,7 @@ func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec {
 // the template and again before PostProcess, so it touches neither disk nor
 // network.
 func (p *PostProcessor) Configure(raws ...any) error {
+	p.config = Config{} // What an earlier call left must not mix with this one.
 	return p.config.decode(raws...)
 }
 
