@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/ext"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
@@ -118,8 +118,8 @@ func grubConfig(args string) string {
 // readyLayout is a disk with one ext4 partition that fills it.
 func readyLayout() layout {
 	part := partition.Partition{Number: 1, Start: mib, Size: 2047 * mib, Type: "0x83", TypeName: "Linux filesystem", UUID: "aabbccdd-01"}
-	root := &volume{part: part, kind: "ext4", fs: &ext.FS{Geometry: ext.Geometry{
-		Type: "ext4", BlockSize: 4096, Bytes: 2047 * mib, UUID: "1111", Clean: true,
+	root := &volume{part: part, kind: "ext4", fs: &filesystem.FS{Geometry: filesystem.Geometry{
+		Type: "ext4", BlockSize: 4096, Bytes: 2047 * mib, Step: 128 * mib, UUID: "1111", Clean: true,
 	}}}
 	return layout{
 		size:    2048 * mib,
@@ -267,7 +267,7 @@ func TestPartitionLayout(t *testing.T) {
 		{"disk grown, table not", nil, func(l *layout) { l.size = 4096 * mib }, unmet, "2 GiB of the disk are described by no partition"},
 		{"slack for alignment", nil, func(l *layout) { l.size += 2 * mib }, met, "of the disk's 2149580800"},
 		{"partition grown, file system not", nil, func(l *layout) { l.root.fs.Geometry.Bytes = 1024 * mib }, unmet, "1023 MiB are unused"},
-		{"less than a block group", nil, func(l *layout) { l.root.fs.Geometry.Bytes -= 100 * mib }, met, "a block group is 134217728"},
+		{"less than a step", nil, func(l *layout) { l.root.fs.Geometry.Bytes -= 100 * mib }, met, "less than 134217728 may stay unused"},
 		{"file system larger than its partition", nil, func(l *layout) { l.root.fs.Geometry.Bytes += mib }, unmet, "has only"},
 		{"broken table", nil, func(l *layout) { l.table.Problems = []string{"the backup GPT is not at the end"} }, unmet, "the backup GPT is not at the end"},
 		{"no table", nil, func(l *layout) {

@@ -327,7 +327,7 @@ func TestImageThatCanNotBeInspected(t *testing.T) {
 		{"an empty partition", "dos", []part{{mib: 8, kind: linux}}, []string{"partition 1 (Linux filesystem, 8 MiB): nothing known"}},
 		{"Windows", "dos", []part{{mib: 8, kind: "7", magic: "NTFS    ", at: 3}}, []string{"ntfs: not read yet"}},
 		{"data only", "dos", []part{{mib: 8, kind: linux, uuid: rootUUID, tree: files{"file": "x"}}}, []string{"no root file system", "ext4"}},
-		{"damaged ext", "dos", []part{{mib: 8, kind: linux, magic: "\x53\xef", at: 1080}}, []string{"an ext file system that can not be read"}},
+		{"damaged ext", "dos", []part{{mib: 8, kind: linux, magic: "\x53\xef", at: 1080}}, []string{"ext that can not be read"}},
 		{"FreeBSD", "dos", []part{rootPart(files{"etc/os-release": "ID=freebsd\nPRETTY_NAME=FreeBSD\n", "usr/": ""})}, []string{"only Linux guests"}},
 		{"/usr elsewhere", "dos", []part{rootPart(files{
 			"etc/os-release": "-> ../usr/lib/os-release", "usr/": "", "etc/fstab": "/dev/mapper/vg-usr /usr xfs defaults 0 0\n",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,11 +31,16 @@ type layout struct {
 // volume is a partition, or the whole disk where it has no table.
 type volume struct {
 	part partition.Partition // Number 0: the whole disk
-	fs   *ext.FS             // nil where it is no ext file system
+	fs   *filesystem.FS      // nil where it is none that is read
 	// kind names what is on the volume in blkid's words: ext4, vfat,
 	// LVM2_member, …
 	kind string
-	err  error // why its ext file system can not be read
+	err  error // why its file system can not be read
+}
+
+// openers reads the file systems that filesystem.Identify tells apart.
+var openers = map[string]func(r io.ReaderAt, size int64) (*filesystem.FS, error){
+	"ext": ext.Open,
 }
 
 // readLayout reads the partition table and looks at what every partition holds.
@@ -58,18 +64,19 @@ func readLayout(r io.ReaderAt, size int64) (layout, error) {
 func newVolume(r io.ReaderAt, p partition.Partition) *volume {
 	section := p.Section(r)
 	v := &volume{part: p, kind: filesystem.Identify(section, p.Size)}
-	if v.kind != "ext" {
+	open, ok := openers[v.kind]
+	if !ok {
 		return v
 	}
-	v.fs, v.err = ext.Open(section, p.Size)
+	v.fs, v.err = open(section, p.Size)
 	if v.err == nil {
 		v.kind = v.fs.Geometry.Type
 	}
 	return v
 }
 
-// findRoot picks the volume that the guest mounts as /: an ext file system
-// with os-release. Of several, the one that a boot entry names counts.
+// findRoot picks the volume that the guest mounts as /: one with
+// os-release. Of several, the one that a boot entry names counts.
 func (l *layout) findRoot() error {
 	var candidates []*volume
 	for _, v := range l.volumes {
@@ -137,7 +144,8 @@ func (l *layout) noRoot() error {
 	if l.table.Kind == partition.None && l.volumes[0].kind == "" {
 		return errors.New("no partition table and no file system was found on the disk")
 	}
-	return fmt.Errorf("no root file system was found: an ext2, ext3 or ext4 file system with /etc/os-release; seen were: %s", describe(l.volumes))
+	read := strings.Join(slices.Sorted(maps.Keys(openers)), ", ")
+	return fmt.Errorf("no root file system was found: one with /etc/os-release that is read (%s); seen were: %s", read, describe(l.volumes))
 }
 
 func describe(volumes []*volume) string {
@@ -153,7 +161,7 @@ func (v *volume) String() string {
 	what := v.kind
 	switch {
 	case v.err != nil:
-		what = fmt.Sprintf("an ext file system that can not be read: %v", v.err)
+		what = fmt.Sprintf("%s that can not be read: %v", what, v.err)
 	case what == "":
 		what = "nothing known"
 	case v.fs == nil && v.kind != "vfat" && v.kind != "swap":
@@ -277,11 +285,4 @@ func appendUnclean(unclean []string, dir string, v *volume) []string {
 		return unclean
 	}
 	return append(unclean, fmt.Sprintf("the file system at %s (%s) was not unmounted: %s", dir, v.name(), v.fs.Geometry.Unclean))
-}
-
-// groupSize is the size of a block group in bytes: one block's bits count its
-// blocks (Documentation/filesystems/ext4, Block and Inode Bitmaps).
-func (v *volume) groupSize() int64 {
-	block := v.fs.Geometry.BlockSize
-	return 8 * block * block
 }

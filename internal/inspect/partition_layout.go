@@ -82,14 +82,13 @@ func fillsDisk(l layout, n *notes) {
 }
 
 // fillsVolume notes space that the file system leaves in its partition. Less
-// than a block group is no fault: mke2fs does not use a last group that is too
-// small (e2fsprogs, lib/ext2fs/initialize.c).
+// than a step of the file system is no fault.
 func fillsVolume(g *guest, n *notes) {
 	root := g.layout.root
 	fs := g.facts.Root
 	free := root.part.Size - fs.Size
-	group := root.groupSize()
-	if free >= group {
+	step := root.fs.Geometry.Step
+	if free >= step {
 		n.unmet("the file system has %d bytes, its partition %d: %s are unused", fs.Size, root.part.Size, humanSize(free))
 		return
 	}
@@ -97,5 +96,5 @@ func fillsVolume(g *guest, n *notes) {
 		n.unmet("the file system claims %d bytes, and its partition has only %d", fs.Size, root.part.Size)
 		return
 	}
-	n.met("the file system has %d bytes of its partition's %d (a block group is %d)", fs.Size, root.part.Size, group)
+	n.met("the file system has %d bytes of its partition's %d (less than %d may stay unused)", fs.Size, root.part.Size, step)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/ext"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
 )
 
 // makeFS makes a file system of the tree with mke2fs and returns its path.
@@ -23,7 +24,7 @@ func makeFS(t testing.TB, tree, size string, args ...string) string {
 	return path
 }
 
-func openFS(t testing.TB, path string) *ext.FS {
+func openFS(t testing.TB, path string) *filesystem.FS {
 	t.Helper()
 	fsys, err := tryOpen(t, path)
 	if err != nil {
@@ -32,7 +33,7 @@ func openFS(t testing.TB, path string) *ext.FS {
 	return fsys
 }
 
-func tryOpen(t testing.TB, path string) (*ext.FS, error) {
+func tryOpen(t testing.TB, path string) (*filesystem.FS, error) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -88,7 +89,7 @@ func TestEveryKindOfFileSystemHoldsTheSourceTree(t *testing.T) {
 			if g := fsys.Geometry; g.Type != test.kind || g.BlockSize != int64(test.blockSize) || !g.Clean || g.Label != "awkward" {
 				t.Errorf("geometry: got %+v, want a clean %s with blocks of %d", g, test.kind, test.blockSize)
 			}
-			disktest.SameTree(t, fsys.FS, tree)
+			disktest.SameTree(t, fsys, tree)
 		})
 	}
 }

@@ -11,36 +11,11 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
 )
 
-// FS is the file system.
-type FS struct {
-	*filesystem.FS
-	Geometry Geometry
-}
-
-// Geometry is what the superblock says.
-type Geometry struct {
-	// Type is ext2, ext3 or ext4, as blkid tells them apart.
-	Type string `json:"type"`
-	// BlockSize and Bytes, the whole file system's, are in bytes.
-	BlockSize int64 `json:"block_size"`
-	Bytes     int64 `json:"bytes"`
-	// UUID is in lower case.
-	UUID  string `json:"uuid"`
-	Label string `json:"label,omitempty"`
-	// Features has the names that e2fsprogs uses.
-	Features []string `json:"features"`
-	// Clean says that the file system was unmounted in order. If it was not,
-	// what is read may differ from what Linux would show, and nothing that is
-	// read is proof; Unclean is the reason.
-	Clean   bool   `json:"clean"`
-	Unclean string `json:"unclean,omitempty"`
-}
-
 // Open reads the superblock of the file system in r, size bytes long. The
 // error is diskerr.ErrNotFound if there is no ext file system, else
 // diskerr.ErrUnsupported for a feature that is not read, or
 // diskerr.ErrCorrupt.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*filesystem.FS, error) {
 	sb, err := readSuperblock(r, size)
 	if err != nil {
 		return nil, err
@@ -53,18 +28,7 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	if !root.Attr().Mode.IsDir() {
 		return nil, diskerr.Corrupt("root directory: inode %d is not a directory", d.Root())
 	}
-	return &FS{FS: filesystem.New(d), Geometry: sb.geometry()}, nil
-}
-
-func (s *superblock) geometry() Geometry {
-	u := s.uuid
-	unclean := s.unclean()
-	return Geometry{
-		Type: s.features.kind(), BlockSize: s.blockSize, Bytes: s.bytes(),
-		UUID:  fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16]),
-		Label: s.label, Features: s.features.list(),
-		Clean: unclean == "", Unclean: unclean,
-	}
+	return filesystem.New(d), nil
 }
 
 // driver implements filesystem.Driver.
@@ -75,6 +39,19 @@ type driver struct {
 	mu sync.Mutex
 	// inodeTables holds the groups met so far: group to first block.
 	inodeTables map[uint64]uint64
+}
+
+// Geometry implements filesystem.Driver. The step is a block group: mke2fs
+// does not use a last one that is too small (e2fsprogs,
+// lib/ext2fs/initialize.c), and one block's bits count its blocks.
+func (d *driver) Geometry() filesystem.Geometry {
+	s := d.sb
+	unclean := s.unclean()
+	return filesystem.Geometry{
+		Type: s.features.kind(), BlockSize: s.blockSize, Bytes: s.bytes(), Step: 8 * s.blockSize * s.blockSize,
+		UUID: filesystem.UUID(s.uuid), Label: s.label, Features: s.features.list(),
+		Clean: unclean == "", Unclean: unclean,
+	}
 }
 
 // rootInode: Documentation/filesystems/ext4/special_inodes.rst.

@@ -64,7 +64,7 @@ func TestHashTreesHoldTheSourceTree(t *testing.T) {
 			if out := debugfs(t, path, "stat /many"); !strings.Contains(out, "Flags: 0x1000") && !strings.Contains(out, "Flags: 0x81000") {
 				t.Fatalf("e2fsck made no hash tree:\n%s", out)
 			}
-			disktest.SameTree(t, openFS(t, path).FS, tree)
+			disktest.SameTree(t, openFS(t, path), tree)
 		})
 	}
 }
@@ -149,7 +149,7 @@ func TestDescriptorBehindABackupSuperblockIsFound(t *testing.T) {
 	if offset := inodeOffset(t, path, "<647>"); offset < 80<<20 {
 		t.Fatalf("inode 647 is at %d, not in group 80", offset)
 	}
-	disktest.SameTree(t, openFS(t, path).FS, dir)
+	disktest.SameTree(t, openFS(t, path), dir)
 }
 
 func TestHugeSparseFileIsReadAtItsEnds(t *testing.T) {
@@ -244,19 +244,6 @@ func TestOpenTellsWhatIsNotThereFromWhatIsBroken(t *testing.T) {
 	}
 }
 
-// walkAll reads everything, and returns the first error.
-func walkAll(fsys *ext.FS) error {
-	return fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() {
-			_, err = filesystem.ReadFile(fsys, name, 1<<20)
-		}
-		if err == nil && entry.Type() == fs.ModeSymlink {
-			_, err = fsys.ReadLink(name)
-		}
-		return err
-	})
-}
-
 func TestWrongChecksumIsCorruptAndNamed(t *testing.T) {
 	disktest.Need(t, "verifying checksums", "mke2fs", "e2fsck", "debugfs")
 	path := makeFS(t, smallTree(t), "16M", "-t", "ext4", "-b", "1024")
@@ -265,7 +252,7 @@ func TestWrongChecksumIsCorruptAndNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := walkAll(openFS(t, path)); err != nil {
+	if err := disktest.FirstError(openFS(t, path)); err != nil {
 		t.Fatal(err)
 	}
 	directory := blocks(t, path, "/many")
@@ -290,7 +277,7 @@ func TestWrongChecksumIsCorruptAndNamed(t *testing.T) {
 			broken[test.offset] ^= 0x10
 			fsys, err := ext.Open(bytes.NewReader(broken), int64(len(broken)))
 			if err == nil {
-				err = walkAll(fsys)
+				err = disktest.FirstError(fsys)
 			}
 			if !errors.Is(err, diskerr.ErrCorrupt) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want ErrCorrupt that says %q", err, test.want)
@@ -345,7 +332,7 @@ func TestTreesOfDirectoriesStayTrees(t *testing.T) {
 	for _, command := range []string{"link /a /a/b/again", "link / /again", "link / /a/again", "link /a /a/again", "link /a/b /a/c"} {
 		path := makeFS(t, smallTree(t), "16M", "-t", "ext2")
 		debugfs(t, path, command)
-		if err := walkAll(openFS(t, path)); !errors.Is(err, diskerr.ErrCorrupt) {
+		if err := disktest.FirstError(openFS(t, path)); !errors.Is(err, diskerr.ErrCorrupt) {
 			t.Errorf("%s: got %v, want ErrCorrupt", command, err)
 		}
 	}
@@ -409,7 +396,7 @@ func FuzzExt(f *testing.F) {
 		if err != nil {
 			return
 		}
-		readEverything(fsys)
+		disktest.ReadEverything(fsys)
 	})
 }
 
@@ -417,16 +404,6 @@ func mendSuperblock(image []byte) {
 	super := image[1024:2048]
 	super[0x175] = 1
 	binary.LittleEndian.PutUint32(super[0x3fc:], castagnoli(super[:0x3fc]))
-}
-
-// readEverything goes on after errors.
-func readEverything(fsys *ext.FS) {
-	_ = fs.WalkDir(fsys, ".", func(name string, _ fs.DirEntry, _ error) error {
-		_, _ = fs.ReadFile(fsys, name)
-		_, _ = fsys.ReadLink(name)
-		_, _ = fsys.Stat(name)
-		return nil
-	})
 }
 
 // castagnoli is the sum of ext4, written anew so that the test does not lean

@@ -12,6 +12,8 @@ import (
 // Driver reads the inodes of one file system. Its methods are safe for
 // concurrent use.
 type Driver interface {
+	// Geometry says the same at every call.
+	Geometry() Geometry
 	// Root is the number of the root directory.
 	Root() uint64
 	// Inode reads an inode. A number that no inode can have, or one of an

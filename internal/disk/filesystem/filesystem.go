@@ -18,6 +18,9 @@ import (
 // Names are those of io/fs (no leading slash), with one freedom: they need
 // not be UTF-8, since Unix names are bytes.
 type FS struct {
+	// Geometry is the driver's.
+	Geometry Geometry
+
 	driver Driver
 	dirs   *directoryCache
 }
@@ -34,7 +37,7 @@ var (
 const MaxReadFile = 64 << 20
 
 // New returns the file system that d reads.
-func New(d Driver) *FS { return &FS{driver: d, dirs: newDirectoryCache()} }
+func New(d Driver) *FS { return &FS{Geometry: d.Geometry(), driver: d, dirs: newDirectoryCache()} }
 
 // Open opens a regular file or a directory, following symbolic links. A
 // regular file is an io.ReaderAt and io.Seeker too. Devices, pipes and sockets

@@ -18,6 +18,8 @@ import (
 // memory is a driver whose inodes are numbered by their position.
 type memory []inode
 
+func (m memory) Geometry() filesystem.Geometry { return filesystem.Geometry{Type: "memory"} }
+
 func (m memory) Root() uint64 { return 0 }
 
 func (m memory) Inode(ino uint64) (filesystem.Inode, error) {
