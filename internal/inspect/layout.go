@@ -11,6 +11,7 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/ext"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/xfs"
 )
 
 // Partition types that are told apart here (partition.Partition.Type).
@@ -41,6 +42,7 @@ type volume struct {
 // openers reads the file systems that filesystem.Identify tells apart.
 var openers = map[string]func(r io.ReaderAt, size int64) (*filesystem.FS, error){
 	"ext": ext.Open,
+	"xfs": xfs.Open,
 }
 
 // readLayout reads the partition table and looks at what every partition holds.

@@ -13,7 +13,10 @@ import (
 var packages = map[string]string{
 	"qemu-img": "qemu-utils", "qemu-io": "qemu-utils",
 	"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "e2fsck": "e2fsprogs", "tune2fs": "e2fsprogs",
+	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs",
 	"sfdisk": "fdisk", "sgdisk": "gdisk",
+	"mount": "mount", "umount": "mount",
+	"mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs",
 }
 
 // Need skips the test where one of the tools is missing; what says what is
