@@ -75,7 +75,7 @@ func (p part) content(t testing.TB) []byte {
 	file := filepath.Join(t.TempDir(), "ext4")
 	disktest.Run(t, "mke2fs", "-q", "-t", "ext4", "-U", p.uuid, "-d", p.tree.onHost(t), file, fmt.Sprintf("%dM", p.mib))
 	if p.dirty {
-		disktest.Run(t, "debugfs", "-w", "-R", "feature needs_recovery", file)
+		disktest.Run(t, "debugfs", "-w", "-R", "set_super_value state 0", file)
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -21,6 +21,9 @@ func Open(r io.ReaderAt, size int64) (*filesystem.FS, error) {
 		return nil, err
 	}
 	d := &driver{r: r, sb: sb, inodeTables: map[uint64]uint64{}}
+	if sb.features.has(incompatRecover) {
+		d.replayed, d.unreplayed = d.recover(size)
+	}
 	root, err := d.Inode(d.Root())
 	if err != nil {
 		return nil, fmt.Errorf("root directory: %w", err)
@@ -33,8 +36,12 @@ func Open(r io.ReaderAt, size int64) (*filesystem.FS, error) {
 
 // driver implements filesystem.Driver.
 type driver struct {
-	r  io.ReaderAt
-	sb *superblock
+	// r has the blocks of the journal in their places: replayed ones, or none
+	// for the reason unreplayed.
+	r          io.ReaderAt
+	sb         *superblock
+	replayed   int
+	unreplayed error
 
 	mu sync.Mutex
 	// inodeTables holds the groups met so far: group to first block.
@@ -47,10 +54,13 @@ type driver struct {
 func (d *driver) Geometry() filesystem.Geometry {
 	s := d.sb
 	unclean := s.unclean()
+	if d.unreplayed != nil {
+		unclean = fmt.Sprintf("its journal must be replayed, and cannot be: %v", d.unreplayed)
+	}
 	return filesystem.Geometry{
 		Type: s.features.kind(), BlockSize: s.blockSize, Bytes: s.bytes(), Step: 8 * s.blockSize * s.blockSize,
 		UUID: filesystem.UUID(s.uuid), Label: s.label, Features: s.features.list(),
-		Clean: unclean == "", Unclean: unclean,
+		Replayed: d.replayed, Clean: unclean == "", Unclean: unclean,
 	}
 }
 

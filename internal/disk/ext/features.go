@@ -30,12 +30,11 @@ const (
 	incompatEncrypt     = 0x10000
 	incompatCasefold    = 0x20000
 
-	roSparseSuper   = 0x1
-	roLargeFile     = 0x2
-	roBtreeDir      = 0x4
-	roGDTCsum       = 0x10
-	roMetadataCsum  = 0x400
-	roOrphanPresent = 0x10000
+	roSparseSuper  = 0x1
+	roLargeFile    = 0x2
+	roBtreeDir     = 0x4
+	roGDTCsum      = 0x10
+	roMetadataCsum = 0x400
 
 	incompatRead = incompatFiletype | incompatRecover | incompatMetaBG | incompatExtents | incompat64Bit |
 		incompatMMP | incompatFlexBG | incompatEAInode | incompatCsumSeed | incompatLargeDir | incompatInlineData

@@ -32,7 +32,7 @@ const (
 	sbFeatureROCompat  = 0x64
 	sbUUID             = 0x68
 	sbVolumeName       = 0x78
-	sbLastOrphan       = 0xe8
+	sbJournalInode     = 0xe0
 	sbDescSize         = 0xfe
 	sbFirstMetaBG      = 0x104
 	sbBlocksCountHi    = 0x150
@@ -70,7 +70,7 @@ type superblock struct {
 	features       features
 	uuid           [16]byte
 	label          string
-	lastOrphan     uint32
+	journalInode   uint32
 	descSize       int64
 	firstMetaBG    uint32
 	backupGroups   [2]uint32
@@ -111,7 +111,7 @@ func parseSuperblock(raw []byte) (*superblock, error) {
 		inodeSize:      oldInodeSize,
 		descSize:       minDescSize,
 		uuid:           [16]byte(raw[sbUUID:]),
-		lastOrphan:     le.Uint32(raw[sbLastOrphan:]),
+		journalInode:   le.Uint32(raw[sbJournalInode:]),
 		firstMetaBG:    le.Uint32(raw[sbFirstMetaBG:]),
 		backupGroups:   [2]uint32{le.Uint32(raw[sbBackupGroups:]), le.Uint32(raw[sbBackupGroups+4:])},
 	}
@@ -192,18 +192,16 @@ func (s *superblock) holds(first, count uint64) bool {
 	return first > s.firstDataBlock && first < s.blocks && count <= s.blocks-first
 }
 
-// unclean says why what is on the disk may not be what Linux would show;
-// empty if it was unmounted in order.
+// unclean says why what is on the disk may not be what Linux would show; empty
+// if Linux would have nothing to object to. Files that were deleted while open
+// are still to be removed, but have no name any more, and those that were being
+// cut short have their size already: fs/ext4/orphan.c, ext4_process_orphan.
 func (s *superblock) unclean() string {
 	switch {
-	case s.features.has(incompatRecover):
-		return "its journal must be replayed: it was not unmounted, and what the journal holds was not read"
 	case s.state&stateErrors != 0:
 		return "Linux has found errors in it: run e2fsck"
 	case s.state&stateClean == 0:
 		return "it was not unmounted"
-	case s.lastOrphan != 0 || s.features.hasRO(roOrphanPresent):
-		return "files that were deleted while open are still to be removed: it was not unmounted in order"
 	}
 	return ""
 }

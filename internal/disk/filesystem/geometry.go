@@ -17,9 +17,11 @@ type Geometry struct {
 	Label string `json:"label,omitempty"`
 	// Features has the names that the file system's own tools use.
 	Features []string `json:"features"`
-	// Clean says that the file system was unmounted in order. If it was not,
-	// what is read may differ from what Linux would show, and nothing that is
-	// read is proof; Unclean is the reason.
+	// Replayed is the number of blocks that are read from the journal, because
+	// the file system was not unmounted: Linux would write them back at mount.
+	Replayed int `json:"replayed,omitempty"`
+	// Clean says that what is read is what Linux shows once it has mounted the
+	// file system. Else nothing that is read is proof; Unclean is the reason.
 	Clean   bool   `json:"clean"`
 	Unclean string `json:"unclean,omitempty"`
 }
