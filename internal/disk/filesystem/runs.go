@@ -13,8 +13,10 @@ type Run struct {
 	// Offset in the file.
 	Offset int64
 	Length int64
-	// Disk is where the stretch starts in the file system's bytes.
+	// Disk is where the stretch starts in the file system's bytes, or in Source.
 	Disk int64
+	// Source holds a stretch that has to be unpacked; nil: it is in Runs.Disk.
+	Source io.ReaderAt
 }
 
 func (r Run) end() int64 { return r.Offset + r.Length }
@@ -68,5 +70,9 @@ func (f *Runs) readSome(p []byte, off int64, i int) (int, error) {
 		return len(p), nil
 	}
 	p = p[:min(int64(len(p)), r.end()-off)]
-	return len(p), readat.Full(f.Disk, p, r.Disk+off-r.Offset, "file data")
+	source := r.Source
+	if source == nil {
+		source = f.Disk
+	}
+	return len(p), readat.Full(source, p, r.Disk+off-r.Offset, "file data")
 }
