@@ -2,6 +2,7 @@ package xfs_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +35,41 @@ func TestMountedFileSystemHoldsTheSourceTree(t *testing.T) {
 				t.Errorf("geometry: got %+v, want a clean xfs with blocks of %d", g, test.blockSize)
 			}
 			disktest.SameTree(t, fsys, tree)
+		})
+	}
+}
+
+func TestEveryVersionHoldsTheSourceTree(t *testing.T) {
+	disktest.Need(t, "reading xfs", "mkfs.xfs", "xfs_db")
+	tests := []struct {
+		blockSize int
+		args      string
+	}{
+		{512, "-m crc=0 -n ftype=0"},
+		{512, "-m crc=0 -n ftype=1,size=8192"},
+		{1024, "-m crc=0 -n ftype=1 -l version=1"},
+		{4096, "-m crc=0 -n ftype=0 -i projid32bit=0,attr=1"},
+		{4096, "-m crc=0 -n ftype=1,size=16384 -l lazy-count=0"},
+		{65536, "-m crc=0 -n ftype=0 -i size=2048"},
+		{1024, "-m crc=1"},
+		{4096, "-m crc=1,rmapbt=1 -i nrext64=1,size=1024"},
+		{65536, "-m crc=1,bigtime=0 -i sparse=0"},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("-b %d %s", test.blockSize, test.args), func(t *testing.T) {
+			tree := treeFor(t, test.blockSize)
+			simplify(t, tree, strings.Contains(test.args, "crc=1"))
+			args := append(strings.Fields(test.args), "-b", fmt.Sprintf("size=%d", test.blockSize))
+			path := makeFrom(t, tree, 400, args...)
+			fsys := openFS(t, path)
+			if g := fsys.Geometry; g.BlockSize != int64(test.blockSize) || !g.Clean || g.Label != "awkward" {
+				t.Errorf("geometry: got %+v, want a clean xfs with blocks of %d", g, test.blockSize)
+			}
+			disktest.SameFiles(t, fsys, tree)
+			_, names, _ := strings.Cut(xfsdb(t, path, "version"), "= ")
+			if got, want := slices.Sorted(slices.Values(fsys.Geometry.Features)), strings.Split(strings.TrimSpace(names), ","); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+				t.Errorf("features: got %v, want %v", got, want)
+			}
 		})
 	}
 }
