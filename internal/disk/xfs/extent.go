@@ -41,15 +41,17 @@ type extent struct {
 
 func (e extent) end() uint64 { return e.block + e.count }
 
-// file is what the extents hold. Those past the end are preallocated.
+// file is what the extents hold. Those past the end are preallocated. The last
+// byte that a file can have is not the last of its block.
 func (d *driver) file(list []extent, size int64) *filesystem.Runs {
 	f := &filesystem.Runs{Disk: d.r, Size: size}
 	for _, e := range list {
-		if !e.unwritten {
-			f.Runs = append(f.Runs, filesystem.Run{
-				Offset: int64(e.block) * d.sb.blockSize, Length: int64(e.count) * d.sb.blockSize, Disk: e.disk,
-			})
+		if e.unwritten {
+			continue
 		}
+		offset := int64(e.block) * d.sb.blockSize
+		length := min(int64(e.count)*d.sb.blockSize, math.MaxInt64-offset)
+		f.Runs = append(f.Runs, filesystem.Run{Offset: offset, Length: length, Disk: e.disk})
 	}
 	return f
 }
@@ -90,7 +92,7 @@ type mapping struct {
 type span struct{ from, to uint64 }
 
 // all is what a file can have.
-func (m *mapping) all() span { return span{0, math.MaxInt64 / uint64(m.n.d.sb.blockSize)} }
+func (m *mapping) all() span { return span{0, 1 << 63 / uint64(m.n.d.sb.blockSize)} }
 
 // add takes extents from a leaf: xfs_bmbt_disk_get_all, xfs_bmap_validate_extent.
 func (m *mapping) add(raw []byte, within span) error {

@@ -1,0 +1,166 @@
+package xfs_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
+)
+
+// fill makes count files of size bytes with long names.
+func fill(t testing.TB, dir string, count, size int) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	content := []byte(strings.Repeat("x", size))
+	for i := range count {
+		name := fmt.Sprintf("%s-%d", strings.Repeat("n", i%60), i)
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// form tells from xfs_db how a directory is stored.
+func form(t testing.TB, path string, ino uint64, blockSize, dirBlockSize int64) string {
+	t.Helper()
+	out := xfsdb(t, path, fmt.Sprintf("inode %d", ino), "p core.format", "bmap")
+	if strings.Contains(out, "(local)") {
+		return "short"
+	}
+	var ends []int64
+	for line := range strings.Lines(out) {
+		if fields := strings.Fields(line); len(fields) > 7 && fields[1] == "offset" {
+			at, err := strconv.ParseInt(fields[2], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, (at+1)*blockSize)
+		}
+	}
+	kind := "node"
+	switch last := ends[len(ends)-1]; {
+	case last <= dirBlockSize:
+		kind = "block"
+	case last < 64<<30:
+		kind = "leaf"
+	}
+	if strings.Contains(out, "(btree)") {
+		kind += " in a tree"
+	}
+	return kind
+}
+
+func names(t testing.TB, fsys fs.FS, dir string) []string {
+	t.Helper()
+	entries, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, entry := range entries {
+		all = append(all, entry.Name())
+	}
+	return all
+}
+
+func TestDirectoriesAreReadInEveryForm(t *testing.T) {
+	disktest.Need(t, "reading directories of xfs", "mkfs.xfs", "xfs_db")
+	tree := t.TempDir()
+	forms := map[string]string{"short": "short", "block": "block", "leaf": "leaf", "node": "node", "tree": "node in a tree"}
+	fill(t, filepath.Join(tree, "short"), 2, 0)
+	fill(t, filepath.Join(tree, "block"), 30, 0)
+	fill(t, filepath.Join(tree, "leaf"), 150, 0)
+	fill(t, filepath.Join(tree, "node"), 1200, 0)
+	fill(t, filepath.Join(tree, "tree"), 2500, 1)
+	for _, args := range []string{"-m crc=0 -n ftype=0", "-m crc=0 -n ftype=1", "-m crc=1"} {
+		t.Run(args, func(t *testing.T) {
+			path := makeFrom(t, tree, 100, append(strings.Fields(args), "-i", "size=512", "-b", "size=1024", "-n", "size=4096")...)
+			fsys := openFS(t, path)
+			for dir, want := range forms {
+				if got := form(t, path, inodeOf(t, fsys, dir), 1024, 4096); got != want {
+					t.Errorf("%s: xfs_db calls it %s", dir, got)
+				}
+				if got := names(t, fsys, dir); !slices.Equal(got, names(t, os.DirFS(tree), dir)) {
+					t.Errorf("%s: got %q", dir, got)
+				}
+			}
+		})
+	}
+}
+
+func TestDirectoriesThatLinuxThinnedOutAreRead(t *testing.T) {
+	needMount(t, "reading directories with holes")
+	for _, args := range []string{"-b size=1024", "-b size=1024 -n size=16384", "-b size=4096"} {
+		t.Run(args, func(t *testing.T) {
+			path := makeFS(t, 100, strings.Fields(args)...)
+			want := map[string][]string{}
+			mounted(t, path, func(dir string) {
+				for _, count := range []int{40, 400, 4000} {
+					name := fmt.Sprint(count)
+					fill(t, filepath.Join(dir, name), count, 0)
+					thinOut(t, filepath.Join(dir, name))
+					want[name] = names(t, os.DirFS(dir), name)
+				}
+			})
+			fsys := openFS(t, path)
+			for name := range want {
+				if got := names(t, fsys, name); !slices.Equal(got, want[name]) {
+					t.Errorf("%s: got %d names, want %d", name, len(got), len(want[name]))
+				}
+			}
+		})
+	}
+}
+
+// thinOut removes a stretch, and then every other name.
+func thinOut(t testing.TB, dir string) {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, entry := range all {
+		_, number, _ := strings.Cut(entry.Name(), "-")
+		if n, err := strconv.Atoi(number); err != nil || n > len(all)/4 && n < len(all)/2 || i%2 == 0 {
+			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestInodesBeyond32BitsAreFound needs a file system of several TiB, in a
+// sparse file: Linux puts each new directory into another allocation group.
+func TestInodesBeyond32BitsAreFound(t *testing.T) {
+	needMount(t, "reading large inode numbers")
+	path := makeFS(t, 6<<20, "-l", "size=16m")
+	mounted(t, path, func(dir string) {
+		for i := range 8 {
+			fill(t, filepath.Join(dir, fmt.Sprint(i), "sub"), 3, 5)
+		}
+	})
+	fsys := openFS(t, path)
+	large := 0
+	for i := range 8 {
+		if got := names(t, fsys, fmt.Sprintf("%d/sub", i)); len(got) != 3 {
+			t.Errorf("%d: got %q", i, got)
+		}
+		if inodeOf(t, fsys, fmt.Sprint(i)) > 1<<32 {
+			large++
+		}
+	}
+	if large == 0 {
+		t.Error("no inode number is large")
+	}
+	if err := disktest.FirstError(fsys); err != nil {
+		t.Error(err)
+	}
+}
