@@ -4,8 +4,8 @@ import "strings"
 
 // fstabEntry is one line of /etc/fstab (fstab(5)).
 type fstabEntry struct {
-	line                int
-	device, dir, fsKind string
+	line                         int
+	device, dir, fsKind, options string
 }
 
 // parseFstab returns the entries of an fstab that mount something at a path.
@@ -16,12 +16,16 @@ func parseFstab(text string) []fstabEntry {
 		if len(words) < 3 || !strings.HasPrefix(words[1], "/") {
 			continue
 		}
-		entries = append(entries, fstabEntry{line: line, device: words[0], dir: unescapeFstab(words[1]), fsKind: words[2]})
+		e := fstabEntry{line: line, device: words[0], dir: unescapeFstab(words[1]), fsKind: words[2]}
+		if len(words) > 3 {
+			e.options = unescapeFstab(words[3])
+		}
+		entries = append(entries, e)
 	}
 	return entries
 }
 
-// unescapeFstab turns the octal escapes of a mount point back.
+// unescapeFstab turns the octal escapes of a mount point or an option back.
 func unescapeFstab(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }

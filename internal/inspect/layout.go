@@ -32,17 +32,31 @@ type layout struct {
 // volume is a partition, or the whole disk where it has no table.
 type volume struct {
 	part partition.Partition // Number 0: the whole disk
-	fs   *filesystem.FS      // nil where it is none that is read
+	// fs is what is mounted without options; nil where it is none that is read.
+	fs *filesystem.FS
+	// subvolumes is set where fs is one of them.
+	subvolumes *subvolumes
 	// kind names what is on the volume in blkid's words: ext4, vfat,
 	// LVM2_member, …
 	kind string
 	err  error // why its file system can not be read
 }
 
-// openers reads the file systems that filesystem.Identify tells apart.
-var openers = map[string]func(r io.ReaderAt, size int64) (*filesystem.FS, error){
-	"ext": ext.Open,
-	"xfs": xfs.Open,
+// openers opens in a volume the file systems that filesystem.Identify tells
+// apart.
+var openers = map[string]func(v *volume, r io.ReaderAt) error{
+	"btrfs": openBtrfs,
+	"ext":   plain(ext.Open),
+	"xfs":   plain(xfs.Open),
+}
+
+// plain is for file systems that have one tree of files.
+func plain(open func(r io.ReaderAt, size int64) (*filesystem.FS, error)) func(*volume, io.ReaderAt) error {
+	return func(v *volume, r io.ReaderAt) error {
+		fsys, err := open(r, v.part.Size)
+		v.fs = fsys
+		return err
+	}
 }
 
 // readLayout reads the partition table and looks at what every partition holds.
@@ -70,24 +84,24 @@ func newVolume(r io.ReaderAt, p partition.Partition) *volume {
 	if !ok {
 		return v
 	}
-	v.fs, v.err = open(section, p.Size)
-	if v.err == nil {
+	if v.err = open(v, section); v.err == nil {
 		v.kind = v.fs.Geometry.Type
 	}
 	return v
 }
 
 // findRoot picks the volume that the guest mounts as /: one with
-// os-release. Of several, the one that a boot entry names counts.
+// os-release. Of several, the one that a boot entry names counts, and of
+// several subvolumes else the one that the file system itself names.
 func (l *layout) findRoot() error {
 	var candidates []*volume
 	for _, v := range l.volumes {
-		if v.fs != nil && looksLikeRoot(newTree(v.fs)) {
-			candidates = append(candidates, v)
-		}
+		candidates = append(candidates, v.roots()...)
 	}
-	if len(candidates) > 1 {
-		candidates = l.namedByBootEntry(candidates)
+	for _, narrow := range []func([]*volume) []*volume{l.namedByBootEntry, mountedByDefault, namedByFstab} {
+		if len(candidates) > 1 {
+			candidates = narrow(candidates)
+		}
 	}
 	switch len(candidates) {
 	case 0:
@@ -97,6 +111,11 @@ func (l *layout) findRoot() error {
 		return nil
 	}
 	return fmt.Errorf("several root file systems, and no boot entry's root= names one of them: %s", describe(candidates))
+}
+
+// roots returns what on the volume looks like a root file system.
+func (v *volume) roots() []*volume {
+	return slices.DeleteFunc(v.trees(), func(v *volume) bool { return !looksLikeRoot(newTree(v.fs)) })
 }
 
 func looksLikeRoot(t *tree) bool {
@@ -112,25 +131,21 @@ func looksLikeRoot(t *tree) bool {
 	return initErr == nil || usrErr == nil
 }
 
-// namedByBootEntry returns those volumes that the root= of a normal boot entry
-// means. The menu is looked for on every volume, as /boot/grub and as /grub.
+// namedByBootEntry returns those volumes that the root= and rootflags= of a
+// normal boot entry mean, or all if there is no such entry. The menu is looked
+// for on every volume, as /boot/grub and as /grub.
 func (l *layout) namedByBootEntry(candidates []*volume) []*volume {
 	var named []*volume
-	for _, v := range l.volumes {
+	for _, v := range append(slices.Clone(l.volumes), candidates...) {
 		if v.fs == nil {
 			continue
 		}
-		for _, file := range []string{"/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"} {
-			b, err := newTree(v.fs).read(file, maxText)
-			if err != nil {
-				continue
-			}
-			for _, e := range (Boot{Entries: parseGrub(&notes{}, file, string(b))}).normal() {
-				root, _ := e.arg("root")
-				for _, c := range candidates {
-					if c.is(root) && !slices.Contains(named, c) {
-						named = append(named, c)
-					}
+		for _, e := range v.menu() {
+			root, _ := e.arg("root")
+			flags, _ := e.arg("rootflags")
+			for _, c := range candidates {
+				if c.is(root) && c.isMountedBy(flags) && !slices.Contains(named, c) {
+					named = append(named, c)
 				}
 			}
 		}
@@ -139,6 +154,17 @@ func (l *layout) namedByBootEntry(candidates []*volume) []*volume {
 		return candidates
 	}
 	return named
+}
+
+// menu reads the normal boot entries of the menus that are on the volume.
+func (v *volume) menu() []BootEntry {
+	var entries []BootEntry
+	for _, file := range []string{"/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"} {
+		if b, err := newTree(v.fs).read(file, maxText); err == nil {
+			entries = append(entries, Boot{Entries: parseGrub(&notes{}, file, string(b))}.normal()...)
+		}
+	}
+	return entries
 }
 
 // noRoot is the error of a disk without a root file system that can be read.
@@ -175,13 +201,13 @@ func (v *volume) String() string {
 // name says which volume it is.
 func (v *volume) name() string {
 	if v.part.Number == 0 {
-		return "the whole disk"
+		return "the whole disk" + v.subvolumes.name()
 	}
 	kind := v.part.TypeName
 	if kind == "" {
 		kind = "type " + v.part.Type
 	}
-	return fmt.Sprintf("partition %d (%s, %s)", v.part.Number, kind, humanSize(v.part.Size))
+	return fmt.Sprintf("partition %d (%s, %s)%s", v.part.Number, kind, humanSize(v.part.Size), v.subvolumes.name())
 }
 
 // humanSize writes bytes in the largest binary unit that divides well.
@@ -260,8 +286,15 @@ func (l *layout) guestTree() (*tree, []string, error) {
 			t.mount(e.dir, nil, l.whyNot(e, v))
 			continue
 		}
-		t.mount(e.dir, v.fs, "")
-		unclean = appendUnclean(unclean, e.dir, v)
+		m, err := v.mounted(e.options)
+		if err != nil {
+			t.mount(e.dir, nil, fmt.Sprintf("%s, in fstab line %d: %v", v.name(), e.line, err))
+			continue
+		}
+		t.mount(e.dir, m.fs, "")
+		if m.part != l.root.part {
+			unclean = appendUnclean(unclean, e.dir, m)
+		}
 	}
 	return t, unclean, nil
 }

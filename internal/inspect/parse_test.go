@@ -80,8 +80,8 @@ func TestArchitecture(t *testing.T) {
 }
 
 func TestParseFstab(t *testing.T) {
-	got := parseFstab("# c\nUUID=1 / ext4 defaults 0 1\n/dev/sda2 none swap sw 0 0\nLABEL=d /my\\040data ext4\ntmpfs /tmp tmpfs\nbad\n")
-	want := []fstabEntry{{2, "UUID=1", "/", "ext4"}, {4, "LABEL=d", "/my data", "ext4"}, {5, "tmpfs", "/tmp", "tmpfs"}}
+	got := parseFstab("# c\nUUID=1 / btrfs subvol=/my\\040root 0 1\n/dev/sda2 none swap sw 0 0\nLABEL=d /my\\040data ext4\ntmpfs /tmp tmpfs\nbad\n")
+	want := []fstabEntry{{2, "UUID=1", "/", "btrfs", "subvol=/my root"}, {4, "LABEL=d", "/my data", "ext4", ""}, {5, "tmpfs", "/tmp", "tmpfs", ""}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
