@@ -90,17 +90,18 @@ func newVolume(r io.ReaderAt, p partition.Partition) *volume {
 	return v
 }
 
-// findRoot picks the volume that the guest mounts as /: one with
-// os-release. Of several, the one that a boot entry names counts, and of
-// several subvolumes else the one that the file system itself names.
+// findRoot picks the volume that the guest mounts as /: one with os-release.
+// Of several, the one counts that a boot entry names, else the default
+// subvolume, else the one that says of itself that it is the root.
 func (l *layout) findRoot() error {
 	var candidates []*volume
 	for _, v := range l.volumes {
 		candidates = append(candidates, v.roots()...)
 	}
-	for _, narrow := range []func([]*volume) []*volume{l.namedByBootEntry, mountedByDefault, namedByFstab} {
+	tests := []func(*volume) bool{l.isNamedByMenu(), (*volume).isMountedByDefault, (*volume).namesItself}
+	for _, test := range tests {
 		if len(candidates) > 1 {
-			candidates = narrow(candidates)
+			candidates = those(candidates, test)
 		}
 	}
 	switch len(candidates) {
@@ -110,7 +111,21 @@ func (l *layout) findRoot() error {
 		l.root = candidates[0]
 		return nil
 	}
-	return fmt.Errorf("several root file systems, and no boot entry's root= names one of them: %s", describe(candidates))
+	return fmt.Errorf("several root file systems, and neither a boot entry's root= nor an fstab names one of them: %s", describe(candidates))
+}
+
+// those returns the candidates that pass the test, or all if none does.
+func those(candidates []*volume, test func(*volume) bool) []*volume {
+	var passed []*volume
+	for _, c := range candidates {
+		if test(c) {
+			passed = append(passed, c)
+		}
+	}
+	if passed == nil {
+		return candidates
+	}
+	return passed
 }
 
 // roots returns what on the volume looks like a root file system.
@@ -131,40 +146,57 @@ func looksLikeRoot(t *tree) bool {
 	return initErr == nil || usrErr == nil
 }
 
-// namedByBootEntry returns those volumes that the root= and rootflags= of a
-// normal boot entry mean, or all if there is no such entry. The menu is looked
-// for on every volume, as /boot/grub and as /grub.
-func (l *layout) namedByBootEntry(candidates []*volume) []*volume {
-	var named []*volume
-	for _, v := range append(slices.Clone(l.volumes), candidates...) {
-		if v.fs == nil {
+// isNamedByMenu tells whether a normal boot entry of any volume means the
+// candidate.
+func (l *layout) isNamedByMenu() func(*volume) bool {
+	var roots []rootArgs
+	for _, v := range l.volumes {
+		if v.fs != nil {
+			roots = append(roots, v.menu()...)
+		}
+	}
+	return func(v *volume) bool { return slices.ContainsFunc(roots, v.isRootOf) }
+}
+
+// rootArgs are the arguments of a boot entry that say what is mounted as /.
+type rootArgs struct{ root, flags string }
+
+func (v *volume) isRootOf(a rootArgs) bool { return v.is(a.root) && v.isMountedBy(a.flags) }
+
+// menu reads what the normal boot entries of the menus on the volume have as
+// their root. A menu is in /boot/grub, or in /grub of a /boot of its own.
+func (v *volume) menu() []rootArgs {
+	var roots []rootArgs
+	for _, file := range []string{"/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"} {
+		b, err := newTree(v.fs).read(file, maxText)
+		if err != nil {
 			continue
 		}
-		for _, e := range v.menu() {
-			root, _ := e.arg("root")
-			flags, _ := e.arg("rootflags")
-			for _, c := range candidates {
-				if c.is(root) && c.isMountedBy(flags) && !slices.Contains(named, c) {
-					named = append(named, c)
-				}
+		for _, e := range (Boot{Entries: parseGrub(&notes{}, file, string(b))}).normal() {
+			var a rootArgs
+			a.root, _ = e.arg("root")
+			a.flags, _ = e.arg("rootflags")
+			if !slices.Contains(roots, a) {
+				roots = append(roots, a)
 			}
 		}
 	}
-	if len(named) == 0 {
-		return candidates
-	}
-	return named
+	return roots
 }
 
-// menu reads the normal boot entries of the menus that are on the volume.
-func (v *volume) menu() []BootEntry {
-	var entries []BootEntry
-	for _, file := range []string{"/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"} {
-		if b, err := newTree(v.fs).read(file, maxText); err == nil {
-			entries = append(entries, Boot{Entries: parseGrub(&notes{}, file, string(b))}.normal()...)
-		}
+// namesItself reports whether the volume's own boot entries or fstab have it
+// as the root: the copies of a root in snapshots name the original.
+func (v *volume) namesItself() bool {
+	if slices.ContainsFunc(v.menu(), v.isRootOf) {
+		return true
 	}
-	return entries
+	b, err := newTree(v.fs).read("/etc/fstab", maxText)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(parseFstab(string(b)), func(e fstabEntry) bool {
+		return e.dir == "/" && v.isRootOf(rootArgs{e.device, e.options})
+	})
 }
 
 // noRoot is the error of a disk without a root file system that can be read.

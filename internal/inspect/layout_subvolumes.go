@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,8 +46,12 @@ func (s *subvolumes) name() string {
 	return ", subvolume " + s.path
 }
 
+// maxTrees bounds the subvolumes of a volume that are looked at as the root.
+const maxTrees = 128
+
 // trees returns the trees of files that are on the volume: the volume itself,
-// or one of it for each of its subvolumes that can be opened.
+// and another one for each of its subvolumes that can be opened. Snapshots
+// come last.
 func (v *volume) trees() []*volume {
 	switch {
 	case v.fs == nil:
@@ -57,8 +62,9 @@ func (v *volume) trees() []*volume {
 	trees := []*volume{v}
 	// The list has all that could be told, whatever the error.
 	list, _ := v.subvolumes.all.Subvolumes()
+	slices.SortStableFunc(list, func(a, b btrfs.Subvolume) int { return later(a) - later(b) })
 	for _, s := range list {
-		if s.ID == v.subvolumes.byDefault {
+		if s.ID == v.subvolumes.byDefault || len(trees) == maxTrees {
 			continue
 		}
 		if shown, err := v.showing(s.ID, s.Path); err == nil {
@@ -66,6 +72,14 @@ func (v *volume) trees() []*volume {
 		}
 	}
 	return trees
+}
+
+// later is 1 for what is most likely not the root, else 0.
+func later(s btrfs.Subvolume) int {
+	if s.Snapshot {
+		return 1
+	}
+	return 0
 }
 
 // showing returns the volume with another subvolume.
@@ -101,6 +115,8 @@ func (v *volume) isMountedBy(options string) bool {
 	return err == nil && id == v.subvolumes.id
 }
 
+func (v *volume) isMountedByDefault() bool { return v.isMountedBy("") }
+
 // chosenBy returns the ID of the subvolume that the options subvol= and
 // subvolid= mean: btrfs(5). Linux refuses both if they mean different ones:
 // fs/btrfs/super.c, mount_subvol.
@@ -132,41 +148,4 @@ func (s *subvolumes) chosenBy(options string) (uint64, error) {
 		err = fmt.Errorf("subvol=%s has the ID %d and not %d: Linux does not mount it", quote(byPath), found, id)
 	}
 	return found, err
-}
-
-// mountedByDefault returns those that are shown without options, or all if
-// none is.
-func mountedByDefault(candidates []*volume) []*volume {
-	return those(candidates, func(v *volume) bool { return v.isMountedBy("") })
-}
-
-// namedByFstab returns those whose own fstab has them as the root, or all if
-// none has: the copies of a root in snapshots name the original.
-func namedByFstab(candidates []*volume) []*volume {
-	return those(candidates, func(v *volume) bool {
-		b, err := newTree(v.fs).read("/etc/fstab", maxText)
-		if err != nil {
-			return false
-		}
-		for _, e := range parseFstab(string(b)) {
-			if e.dir == "/" && v.is(e.device) {
-				return v.isMountedBy(e.options)
-			}
-		}
-		return false
-	})
-}
-
-// those returns the candidates that fit, or all if none does.
-func those(candidates []*volume, fits func(*volume) bool) []*volume {
-	var found []*volume
-	for _, c := range candidates {
-		if fits(c) {
-			found = append(found, c)
-		}
-	}
-	if found == nil {
-		return candidates
-	}
-	return found
 }
