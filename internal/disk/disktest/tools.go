@@ -16,7 +16,7 @@ var packages = map[string]string{
 	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs",
 	"sfdisk": "fdisk", "sgdisk": "gdisk",
 	"mount": "mount", "umount": "mount",
-	"mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs",
+	"mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "xfs_logprint": "xfsprogs", "xfs_io": "xfsprogs",
 }
 
 // Need skips the test where one of the tools is missing; what says what is

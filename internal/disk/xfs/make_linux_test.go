@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,16 +149,31 @@ func needMount(t testing.TB, what string) {
 	}
 }
 
-// mounted runs change with the file system mounted.
-func mounted(t testing.TB, path string, change func(dir string)) {
+// mounted runs change with the file system mounted, with further options.
+func mounted(t testing.TB, path string, change func(dir string), options ...string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "mnt")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	disktest.Run(t, "mount", "-t", "xfs", "-o", "loop,ikeep", path, dir)
+	ownMounts(t)
+	disktest.Run(t, "mount", "-t", "xfs", "-o", strings.Join(append(options, "loop"), ","), path, dir)
 	defer disktest.Run(t, "umount", dir)
 	change(dir)
+}
+
+// ownMounts gives the test's thread a mount namespace of its own, until the
+// test ends: where another process had a copy of the mount in its namespace,
+// unmounting here would not unmount the file system.
+func ownMounts(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
+		t.Skipf("needs a mount namespace (unshare: %v): mounting xfs is not tested", err)
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func openFS(t testing.TB, path string) *filesystem.FS {
@@ -212,4 +230,18 @@ func treeFor(t testing.TB, blockSize int) string {
 		}
 	}
 	return tree
+}
+
+// number finds a number in the output of a tool.
+func number(t testing.TB, text, pattern string) int64 {
+	t.Helper()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if found == nil {
+		t.Fatalf("no %s in:\n%s", pattern, text)
+	}
+	n, err := strconv.ParseInt(found[1], 0, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -1,0 +1,161 @@
+package xfs_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/xfs"
+)
+
+// sameState compares what is said of the log with what xfs_logprint says.
+func sameState(t testing.TB, path, when string) (clean bool) {
+	t.Helper()
+	g := openFS(t, path).Geometry
+	// What it prints of the log's content may fail.
+	out := disktest.Run(t, "sh", "-c", `xfs_logprint -t "$1" 2>&1 | sed -n '/state:/{p;q;}'`, "sh", path)
+	clean = strings.Contains(out, "state: <CLEAN>")
+	if clean == strings.Contains(out, "state: <DIRTY>") {
+		t.Fatalf("%s: no state in:\n%s", when, out)
+	}
+	if g.Clean != clean || (g.Unclean == "") != clean {
+		t.Errorf("%s: got %v %q, but xfs_logprint says clean: %v", when, g.Clean, g.Unclean, clean)
+	}
+	return clean
+}
+
+// copyOf is what a disk would have if the machine was cut off now.
+func copyOf(t testing.TB, path string) string {
+	t.Helper()
+	cut := filepath.Join(t.TempDir(), "cut")
+	disktest.Run(t, "cp", "--sparse=always", path, cut)
+	return cut
+}
+
+func TestLogIsCleanWhereXFSToolsSaySo(t *testing.T) {
+	needMount(t, "telling a clean log from one to recover")
+	disktest.Need(t, "telling a clean log from one to recover", "xfs_logprint", "xfs_io")
+	for _, test := range []struct{ args, options string }{
+		{"", "logbsize=32k"}, {"-b size=1024", "logbsize=256k"}, {"-s size=4096 -l su=64k", "logbsize=64k"},
+	} {
+		t.Run(test.args+" "+test.options, func(t *testing.T) {
+			path := makeFS(t, 20, strings.Fields(test.args)...)
+			sameState(t, path, "new")
+			for round := range 6 {
+				mounted(t, path, func(dir string) {
+					for part := range 3 {
+						churn(t, filepath.Join(dir, "churn"))
+						if sameState(t, copyOf(t, path), fmt.Sprintf("round %d.%d, mounted", round, part)) {
+							t.Errorf("round %d.%d: the log is clean, although the file system was in use", round, part)
+						}
+					}
+				}, test.options)
+				if !sameState(t, path, fmt.Sprintf("round %d, unmounted", round)) {
+					t.Errorf("round %d: the log is not clean after unmounting", round)
+				}
+			}
+			if lsn := number(t, xfsdb(t, path, "sb 0", "p lsn"), `lsn = (0x[0-9a-f]+)`); lsn>>32 < 2 {
+				t.Errorf("the log never wrapped: %#x", lsn)
+			}
+		})
+	}
+}
+
+// churn makes the log grow by about a MiB.
+func churn(t testing.TB, dir string) {
+	t.Helper()
+	fill(t, dir, 500, 0)
+	disktest.Run(t, "sync", dir)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	disktest.Run(t, "sync", filepath.Dir(dir))
+}
+
+func TestMachineThatWasCutOffIsUnclean(t *testing.T) {
+	needMount(t, "telling a file system that was cut off")
+	disktest.Need(t, "telling a file system that was cut off", "xfs_logprint", "xfs_io")
+	path := makeFS(t, 20)
+	mounted(t, path, func(dir string) {
+		churn(t, filepath.Join(dir, "x"))
+		disktest.Run(t, "xfs_io", "-x", "-c", "freeze", dir)
+		sameState(t, copyOf(t, path), "frozen")
+		disktest.Run(t, "xfs_io", "-x", "-c", "thaw", "-c", "shutdown", dir)
+	})
+	if sameState(t, path, "shut down") {
+		t.Error("clean after a shutdown")
+	}
+	if g := openFS(t, path).Geometry; !strings.Contains(g.Unclean, "log must be recovered") {
+		t.Errorf("got %q", g.Unclean)
+	}
+	mounted(t, path, func(string) {})
+	if !sameState(t, path, "recovered") {
+		t.Error("unclean after recovery")
+	}
+	mounted(t, path, func(dir string) {
+		churn(t, filepath.Join(dir, "x"))
+		disktest.Run(t, "mount", "-o", "remount,ro", dir)
+		if !sameState(t, copyOf(t, path), "read-only") {
+			t.Error("unclean after a remount for reading only")
+		}
+	})
+}
+
+// TestDamagedLogIsUnclean edits the log of a new file system: the record of an
+// unmount in its first block, and its body in the second.
+func TestDamagedLogIsUnclean(t *testing.T) {
+	disktest.Need(t, "doubting damaged logs", "mkfs.xfs", "xfs_db")
+	path := makeFS(t, 16)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := number(t, xfsdb(t, path, "sb 0", "p logstart"), `logstart = (\d+)`) * 4096
+	length := number(t, xfsdb(t, path, "sb 0", "p logblocks"), `logblocks = (\d+)`) * 4096
+	tests := []struct {
+		name string
+		edit func(log []byte)
+		want string
+	}{
+		{"nothing", func([]byte) {}, ""},
+		{"never written", func(log []byte) { clear(log) }, ""},
+		{"another magic", func(log []byte) { log[0] = 1 }, "no record before its head"},
+		{"another file system's", func(log []byte) { log[304] ^= 1 }, "belongs to another file system"},
+		{"not the last", func(log []byte) { put32(log[1024:], 1) }, "must be recovered"},
+		{"two operations", func(log []byte) { put32(log[40:], 2) }, "must be recovered"},
+		{"no unmount", func(log []byte) { log[512+9] = 0 }, "must be recovered"},
+		{"absurd length", func(log []byte) { put32(log[12:], 0xffffffff) }, "must be recovered"},
+		{"absurd size", func(log []byte) { put32(log[320:], 0xffffffff) }, "must be recovered"},
+		{"all of one cycle", func(log []byte) {
+			for at := 1024; at < len(log); at += 512 {
+				put32(log[at:], 1)
+			}
+		}, "no record before its head"},
+		{"a hole", func(log []byte) {
+			for at := 1024; at < 100*512; at += 512 {
+				put32(log[at:], 1)
+			}
+			put32(log[50*512:], 0)
+		}, "must be recovered"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			image := bytes.Clone(whole)
+			test.edit(image[start : start+length])
+			fsys, err := xfs.Open(bytes.NewReader(image), int64(len(image)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g := fsys.Geometry; g.Clean != (test.want == "") || !strings.Contains(g.Unclean, test.want) {
+				t.Errorf("got %v %q, want %q", g.Clean, g.Unclean, test.want)
+			}
+		})
+	}
+}
+
+func put32(p []byte, n uint32) { binary.BigEndian.PutUint32(p, n) }
