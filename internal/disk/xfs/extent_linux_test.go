@@ -14,9 +14,8 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
 
-// mosaic writes pieces into a file, each of one block at twice its number, in
-// a random order.
-func mosaic(t testing.TB, path string, pieces, blockSize int) {
+// mosaic writes pieces into a file, in a random order, with holes between.
+func mosaic(t testing.TB, path string, pieces int) {
 	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
@@ -24,7 +23,7 @@ func mosaic(t testing.TB, path string, pieces, blockSize int) {
 	}
 	defer f.Close() //nolint:errcheck // Sync tells
 	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(pieces) {
-		if _, err := f.WriteAt([]byte(fmt.Sprintf("piece %d", i)), int64(2*i*blockSize)); err != nil {
+		if _, err := f.WriteAt([]byte(fmt.Sprintf("piece %d", i)), int64(i)*8192); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,12 +38,12 @@ func TestFilesInManyExtentsAreRead(t *testing.T) {
 		t.Run(args, func(t *testing.T) {
 			path := makeFS(t, 200, strings.Fields(args)...)
 			source := t.TempDir()
-			mosaic(t, filepath.Join(source, "list"), 8, 4096)
-			mosaic(t, filepath.Join(source, "tree"), 300, 4096)
-			mosaic(t, filepath.Join(source, "forest"), 8000, 4096)
+			mosaic(t, filepath.Join(source, "list"), 8)
+			mosaic(t, filepath.Join(source, "tree"), 300)
+			mosaic(t, filepath.Join(source, "forest"), 8000)
 			mounted(t, path, func(dir string) {
 				for name, pieces := range map[string]int{"list": 8, "tree": 300, "forest": 8000} {
-					mosaic(t, filepath.Join(dir, name), pieces, 4096)
+					mosaic(t, filepath.Join(dir, name), pieces)
 				}
 				disktest.Run(t, "cp", "--reflink=always", filepath.Join(dir, "forest"), filepath.Join(dir, "shared"))
 			})

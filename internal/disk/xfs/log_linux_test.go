@@ -46,27 +46,28 @@ func TestLogIsCleanWhereXFSToolsSaySo(t *testing.T) {
 		t.Run(test.args+" "+test.options, func(t *testing.T) {
 			path := makeFS(t, 20, strings.Fields(test.args)...)
 			sameState(t, path, "new")
-			for round := range 6 {
+			for round := 0; cycle(t, path) < 2; round++ {
 				mounted(t, path, func(dir string) {
-					for part := range 3 {
-						churn(t, filepath.Join(dir, "churn"))
-						if sameState(t, copyOf(t, path), fmt.Sprintf("round %d.%d, mounted", round, part)) {
-							t.Errorf("round %d.%d: the log is clean, although the file system was in use", round, part)
-						}
+					churn(t, filepath.Join(dir, "churn"))
+					if sameState(t, copyOf(t, path), fmt.Sprintf("round %d, mounted", round)) {
+						t.Errorf("round %d: the log is clean, although the file system was in use", round)
 					}
 				}, test.options)
 				if !sameState(t, path, fmt.Sprintf("round %d, unmounted", round)) {
-					t.Errorf("round %d: the log is not clean after unmounting", round)
+					t.Fatalf("round %d: the log is not clean after unmounting", round)
 				}
-			}
-			if lsn := number(t, xfsdb(t, path, "sb 0", "p lsn"), `lsn = (0x[0-9a-f]+)`); lsn>>32 < 2 {
-				t.Errorf("the log never wrapped: %#x", lsn)
 			}
 		})
 	}
 }
 
-// churn makes the log grow by about a MiB.
+// cycle is how often the log was written through.
+func cycle(t testing.TB, path string) int64 {
+	t.Helper()
+	return number(t, xfsdb(t, path, "sb 0", "p lsn"), `lsn = (0x[0-9a-f]+)`) >> 32
+}
+
+// churn makes the log grow by a good part of a MiB.
 func churn(t testing.TB, dir string) {
 	t.Helper()
 	fill(t, dir, 500, 0)
