@@ -14,7 +14,9 @@ var packages = map[string]string{
 	"qemu-img": "qemu-utils", "qemu-io": "qemu-utils",
 	"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "e2fsck": "e2fsprogs", "tune2fs": "e2fsprogs",
 	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs",
-	"sfdisk": "fdisk", "sgdisk": "gdisk",
+	"sfdisk": "fdisk", "sgdisk": "gdisk", "blkid": "util-linux",
+	"mkfs.vfat": "dosfstools", "mcopy": "mtools", "mdel": "mtools", "mlabel": "mtools",
+	"lvm": "lvm2",
 	"mount": "mount", "umount": "mount",
 	"mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "xfs_logprint": "xfsprogs", "xfs_io": "xfsprogs",
 }

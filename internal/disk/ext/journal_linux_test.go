@@ -257,7 +257,7 @@ func TestMachineThatWasKilled(t *testing.T) {
 			work(t, where)
 			killed := save(t, load(t, path))
 			if out := debugfs(t, killed, "stat /round-9"); !strings.Contains(out, "not found") {
-				t.Fatal("what was written last is in its place already")
+				t.Skip("needs a machine that is less busy: Linux has put what was written last into its place already, so that this journal is not tested")
 			}
 			content, err := fs.ReadFile(sameAsAfterReplay(t, killed), "round-9/magic")
 			if err != nil || !bytes.HasPrefix(content, []byte("\xc0\x3b\x39\x98")) {

@@ -21,6 +21,13 @@ type Driver interface {
 	Inode(ino uint64) (Inode, error)
 }
 
+// Folder is a Driver of a file system in which several spellings mean one
+// name, such as vfat.
+type Folder interface {
+	// Fold returns the same for all of them.
+	Fold(name string) string
+}
+
 // Inode is a file of any kind, without a name.
 type Inode interface {
 	Attr() Attr

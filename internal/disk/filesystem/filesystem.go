@@ -23,6 +23,8 @@ type FS struct {
 
 	driver Driver
 	dirs   *directoryCache
+	// fold makes one of all spellings of a name.
+	fold func(string) string
 }
 
 var (
@@ -37,7 +39,13 @@ var (
 const MaxReadFile = 64 << 20
 
 // New returns the file system that d reads.
-func New(d Driver) *FS { return &FS{Geometry: d.Geometry(), driver: d, dirs: newDirectoryCache()} }
+func New(d Driver) *FS {
+	f := &FS{Geometry: d.Geometry(), driver: d, dirs: newDirectoryCache(), fold: func(name string) string { return name }}
+	if folder, ok := d.(Folder); ok {
+		f.fold = folder.Fold
+	}
+	return f
+}
 
 // Open opens a regular file or a directory, following symbolic links. A
 // regular file is an io.ReaderAt and io.Seeker too. Devices, pipes and sockets

@@ -10,14 +10,15 @@ import (
 type names struct {
 	parent  uint64
 	entries []Entry
-	byName  map[string]uint64
+	// byName has the names as FS.fold makes them.
+	byName map[string]uint64
 }
 
 // maxNames bounds one directory: the names alone are then about 512 MiB at
 // the very worst, and no directory of a system comes near it.
 const maxNames = 2 << 20
 
-func readNames(inode Inode) (*names, error) {
+func readNames(inode Inode, fold func(string) string) (*names, error) {
 	n := &names{byName: map[string]uint64{}}
 	tooMany, hasParent := false, false
 	err := inode.Entries(func(e Entry) bool {
@@ -28,8 +29,8 @@ func readNames(inode Inode) (*names, error) {
 			n.parent, hasParent = e.Ino, true
 			return true
 		}
-		if _, ok := n.byName[e.Name]; !ok {
-			n.byName[e.Name] = e.Ino
+		if name := fold(e.Name); !n.has(name) {
+			n.byName[name] = e.Ino
 			n.entries = append(n.entries, e)
 		}
 		tooMany = len(n.entries) >= maxNames
@@ -46,9 +47,9 @@ func readNames(inode Inode) (*names, error) {
 	return n, nil
 }
 
-func (n *names) find(name string) (uint64, bool) {
-	ino, ok := n.byName[name]
-	return ino, ok
+func (n *names) has(folded string) bool {
+	_, ok := n.byName[folded]
+	return ok
 }
 
 // directoryCache keeps the directories that were read last, so that a walk

@@ -112,7 +112,7 @@ func (f *FS) child(parent node, name string) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	ino, ok := dir.find(name)
+	ino, ok := dir.byName[f.fold(name)]
 	if !ok {
 		return node{}, fs.ErrNotExist
 	}
@@ -136,7 +136,7 @@ func (f *FS) directory(n node) (*names, error) {
 	dir, ok := f.dirs.get(n.ino)
 	if !ok {
 		var err error
-		if dir, err = readNames(n.inode); err != nil {
+		if dir, err = readNames(n.inode, f.fold); err != nil {
 			return nil, err
 		}
 		f.dirs.put(n.ino, dir)
