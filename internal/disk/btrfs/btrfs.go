@@ -23,7 +23,9 @@ type Volume struct {
 	unpacked *cache[packedKey]
 	unpacker unpacker
 
-	stale staleDirectories
+	// far and stale hold the inodes whose numbers say nothing of them.
+	far   *numbers[place]
+	stale *numbers[staleName]
 
 	mu sync.Mutex
 	// opened holds the trees met so far.
@@ -49,7 +51,7 @@ func Open(r io.ReaderAt, size int64) (*Volume, error) {
 		r: r, sb: sb, geometry: sb.geometry(),
 		nodes: newCache[uint64](cachedNodes), unpacked: newCache[packedKey](cachedUnpacked),
 		unpacker: unpacker{sectorSize: int(sb.sectorSize)},
-		opened:   map[uint64]*tree{}, stale: staleDirectories{numbers: map[staleName]uint64{}},
+		opened:   map[uint64]*tree{}, far: newNumbers[place](), stale: newNumbers[staleName](),
 	}
 	v.roots = &tree{v: v, id: treeRoot, root: sb.root}
 	if err := v.readSystemChunks(); err != nil {

@@ -93,16 +93,16 @@ func (n *inode) parent() (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return pack(n.tree.id, directory)
+		return n.d.v.number(place{n.id, directory})
 	}
-	id, directory, _, err := n.d.v.placeOf(n.tree.id)
+	id, directory, _, err := n.d.v.placeOf(n.id)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, diskerr.Corrupt("subvolume %d lies nowhere", n.tree.id)
+		return 0, diskerr.Corrupt("subvolume %d lies nowhere", n.id)
 	}
 	if err != nil {
 		return 0, err
 	}
-	return pack(id, directory)
+	return n.d.v.number(place{id, directory})
 }
 
 // directoryRef tells in which directory another one lies, and its name there.
@@ -126,7 +126,7 @@ func (t *tree) directoryRef(object uint64) (parent uint64, name string, err erro
 func (n *inode) follow(e dirItem) (uint64, error) {
 	switch e.location.kind {
 	case kindInode:
-		return pack(n.tree.id, e.location.object)
+		return n.d.v.number(place{n.id, e.location.object})
 	case kindRoot:
 		return n.followSubvolume(e.name, e.location.object)
 	}
@@ -137,25 +137,25 @@ func (n *inode) follow(e dirItem) (uint64, error) {
 // subvolumes that the original holds are names without anything behind them,
 // which Linux shows as empty directories.
 func (n *inode) followSubvolume(name string, id uint64) (uint64, error) {
-	ref, ok, err := n.d.v.roots.find(key{n.tree.id, kindRootRef, id})
+	ref, ok, err := n.d.v.roots.find(key{n.id, kindRootRef, id})
 	if err != nil {
 		return 0, err
 	}
 	if !ok {
-		return n.d.v.stale.number(n.attr.Ino, id)
+		return n.d.v.staleNumber(staleName{n.attr.Ino, id})
 	}
 	directory, known, err := parseRootRef(ref.data)
 	if err != nil {
 		return 0, err
 	}
 	if directory != n.object || known != name {
-		return n.d.v.stale.number(n.attr.Ino, id)
+		return n.d.v.staleNumber(staleName{n.attr.Ino, id})
 	}
 	switch _, err := n.d.v.tree(id); {
 	case errors.Is(err, fs.ErrNotExist):
-		return n.d.v.stale.number(n.attr.Ino, id)
+		return n.d.v.staleNumber(staleName{n.attr.Ino, id})
 	case err != nil:
 		return 0, err
 	}
-	return pack(id, rootDirectory)
+	return n.d.v.number(place{id, rootDirectory})
 }

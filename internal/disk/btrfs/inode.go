@@ -2,6 +2,7 @@ package btrfs
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -29,26 +30,6 @@ const (
 	maxTarget = 4096
 )
 
-// A subvolume has inode numbers of its own, so that the number of an inode
-// here has the subvolume's ID before them. Linux never uses one twice; as many
-// files are not created within the life of a disk.
-const (
-	objectBits = 40
-	idBits     = 23
-	staleBit   = 1 << (objectBits + idBits)
-)
-
-func pack(id, object uint64) (uint64, error) {
-	if id>>idBits != 0 || object>>objectBits != 0 {
-		return 0, diskerr.Unsupported("inode %d of subvolume %d: only numbers below 2^%d and 2^%d are read", object, id, objectBits, idBits)
-	}
-	return id<<objectBits | object, nil
-}
-
-func unpack(ino uint64) (id, object uint64) {
-	return ino >> objectBits, ino & (1<<objectBits - 1)
-}
-
 // driver implements filesystem.Driver for one subvolume and those inside it.
 type driver struct {
 	v    *Volume
@@ -62,32 +43,40 @@ func (d *driver) Root() uint64 { return d.root }
 // Inode implements filesystem.Driver.
 func (d *driver) Inode(ino uint64) (filesystem.Inode, error) {
 	if ino&staleBit != 0 {
-		return d.v.stale.inode(ino)
+		return d.v.staleInode(ino)
 	}
-	id, object := unpack(ino)
-	n, err := d.readInode(id, object)
+	at, err := d.v.place(ino)
 	if err != nil {
-		return nil, fmt.Errorf("inode %d of subvolume %d: %w", object, id, err)
+		return nil, err
+	}
+	n, err := d.readInode(ino, at)
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w", at, err)
 	}
 	return n, nil
 }
 
+func (p place) String() string { return fmt.Sprintf("inode %d of subvolume %d", p.object, p.id) }
+
 // inode implements filesystem.Inode.
 type inode struct {
-	d      *driver
-	tree   *tree
-	object uint64
-	attr   filesystem.Attr
+	place
+	d    *driver
+	tree *tree
+	attr filesystem.Attr
 	// sums says that its data has checksums.
 	sums bool
 }
 
-func (d *driver) readInode(id, object uint64) (*inode, error) {
-	t, err := d.v.tree(id)
+func (d *driver) readInode(ino uint64, at place) (*inode, error) {
+	t, err := d.v.tree(at.id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, diskerr.Corrupt("the subvolume does not exist")
+	}
 	if err != nil {
 		return nil, err
 	}
-	it, ok, err := t.find(key{object, kindInode, 0})
+	it, ok, err := t.find(key{at.object, kindInode, 0})
 	switch {
 	case err != nil:
 		return nil, err
@@ -96,11 +85,7 @@ func (d *driver) readInode(id, object uint64) (*inode, error) {
 	case len(it.data) < iiSize:
 		return nil, diskerr.Corrupt("inode item of %d bytes", len(it.data))
 	}
-	ino, err := pack(id, object)
-	if err != nil {
-		return nil, err
-	}
-	n := &inode{d: d, tree: t, object: object}
+	n := &inode{place: at, d: d, tree: t}
 	return n, n.parse(ino, it.data)
 }
 
@@ -131,14 +116,14 @@ func (n *inode) Attr() filesystem.Attr { return n.attr }
 func (n *inode) Open() (io.ReaderAt, error) {
 	r, err := n.readExtents()
 	if err != nil {
-		return nil, fmt.Errorf("inode %d of subvolume %d: %w", n.object, n.tree.id, err)
+		return nil, fmt.Errorf("%v: %w", n.place, err)
 	}
 	return r, nil
 }
 
 // Target implements filesystem.Inode.
 func (n *inode) Target() (string, error) {
-	what := fmt.Sprintf("inode %d of subvolume %d: symbolic link", n.object, n.tree.id)
+	what := fmt.Sprintf("%v: symbolic link", n.place)
 	if n.attr.Size == 0 || n.attr.Size > maxTarget {
 		return "", diskerr.Corrupt("%s of %d bytes", what, n.attr.Size)
 	}
@@ -156,10 +141,10 @@ func (n *inode) Target() (string, error) {
 // Entries implements filesystem.Inode.
 func (n *inode) Entries(yield func(filesystem.Entry) bool) error {
 	if n.attr.Mode.Type() != fs.ModeDir {
-		return diskerr.Corrupt("inode %d of subvolume %d: not a directory", n.object, n.tree.id)
+		return diskerr.Corrupt("%v: not a directory", n.place)
 	}
 	if err := n.readEntries(yield); err != nil {
-		return fmt.Errorf("directory inode %d of subvolume %d: %w", n.object, n.tree.id, err)
+		return fmt.Errorf("directory %v: %w", n.place, err)
 	}
 	return nil
 }

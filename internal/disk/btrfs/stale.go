@@ -3,10 +3,8 @@ package btrfs
 import (
 	"io"
 	"io/fs"
-	"sync"
 	"time"
 
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
 )
 
@@ -36,43 +34,20 @@ func (s staleDirectory) Target() (string, error) { return "", fs.ErrInvalid }
 // Open implements filesystem.Inode.
 func (s staleDirectory) Open() (io.ReaderAt, error) { return nil, fs.ErrInvalid }
 
-// staleDirectories are those met so far. It is safe for concurrent use.
-type staleDirectories struct {
-	mu      sync.Mutex
-	numbers map[staleName]uint64
-	all     []staleDirectory
-}
-
 // staleName is the number of a directory, and the ID of the subvolume that it
 // has a name for.
 type staleName struct{ parent, id uint64 }
 
-// maxStale bounds how many are kept.
-const maxStale = 1 << 20
-
-// number returns the number of the inode that stands for the subvolume id in
-// the directory parent.
-func (s *staleDirectories) number(parent, id uint64) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	name := staleName{parent, id}
-	if number, ok := s.numbers[name]; ok {
-		return number, nil
-	}
-	if len(s.all) == maxStale {
-		return 0, diskerr.Unsupported("more than %d names of subvolumes that are not there", maxStale)
-	}
-	number := staleBit | uint64(len(s.all))
-	s.all = append(s.all, staleDirectory{number: number, parent: parent})
-	s.numbers[name] = number
-	return number, nil
+// staleNumber returns the number of the inode that stands for a subvolume.
+func (v *Volume) staleNumber(name staleName) (uint64, error) {
+	index, err := v.stale.index(name)
+	return staleBit | index, err
 }
 
-func (s *staleDirectories) inode(number uint64) (filesystem.Inode, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if index := number &^ staleBit; index < uint64(len(s.all)) {
-		return s.all[index], nil
+func (v *Volume) staleInode(number uint64) (filesystem.Inode, error) {
+	name, err := v.stale.at(number &^ staleBit)
+	if err != nil {
+		return nil, err
 	}
-	return nil, diskerr.Corrupt("no directory has the number %d", number)
+	return staleDirectory{number: number, parent: name.parent}, nil
 }

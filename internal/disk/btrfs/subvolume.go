@@ -94,7 +94,7 @@ func (v *Volume) subvolume(id uint64) (*filesystem.FS, error) {
 	if _, err := v.tree(id); err != nil {
 		return nil, err
 	}
-	root, err := pack(id, rootDirectory)
+	root, err := v.number(place{id, rootDirectory})
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +128,14 @@ func (v *Volume) Lookup(name string) (uint64, error) {
 		return 0, fmt.Errorf("subvolume %q: %w", name, err)
 	}
 	ino := info.Sys().(*filesystem.Stat).Ino
-	id, object := unpack(ino)
-	if ino&staleBit != 0 || object != rootDirectory {
+	at, err := v.place(ino)
+	if err != nil {
+		return 0, err
+	}
+	if ino&staleBit != 0 || at.object != rootDirectory {
 		return 0, fmt.Errorf("subvolume %q: %w: it is no subvolume", name, fs.ErrInvalid)
 	}
-	return id, nil
+	return at.id, nil
 }
 
 // Subvolumes lists the top level and all other subvolumes, in the order of

@@ -63,9 +63,13 @@ func snapper(t testing.TB) string {
 func TestSubvolumesAreListedWithTheirPaths(t *testing.T) {
 	got, err := openVolume(t, snapper(t)).Subvolumes()
 	want := []btrfs.Subvolume{
-		{ID: btrfs.TopLevel, Path: "."}, {ID: 256, Path: "@"}, {ID: 257, Path: "@/.snapshots"},
-		{ID: 258, Path: "@/.snapshots/1/snapshot"}, {ID: 259, Path: "@/.snapshots/1/snapshot/var"},
-		{ID: 260, Path: "@/.snapshots/2/snapshot", ReadOnly: true, Snapshot: true}, {ID: 261, Path: "@home"},
+		{ID: btrfs.TopLevel, Path: "."},
+		{ID: 256, Path: "@"},
+		{ID: 257, Path: "@/.snapshots"},
+		{ID: 258, Path: "@/.snapshots/1/snapshot"},
+		{ID: 259, Path: "@/.snapshots/1/snapshot/var"},
+		{ID: 260, Path: "@/.snapshots/2/snapshot", ReadOnly: true, Snapshot: true},
+		{ID: 261, Path: "@home"},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
@@ -121,7 +125,6 @@ func TestSubvolumeShowsThoseInsideIt(t *testing.T) {
 		}
 	}
 }
-
 
 func TestNameOfASubvolumeThatASnapshotLacksIsAnEmptyDirectory(t *testing.T) {
 	v := openVolume(t, snapper(t))

@@ -25,4 +25,7 @@ func Mount(t testing.TB, what, image, kind, options string, fill func(dir string
 	}
 	defer Run(t, "umount", dir)
 	fill(dir)
+	// Another mount namespace that was made meanwhile keeps the file system
+	// mounted.
+	Run(t, "sync", "-f", dir)
 }
