@@ -13,23 +13,35 @@ import (
 //go:embed scripts
 var scripts embed.FS
 
+// kinds are what guests differ by. Each script of a folder knows one of its
+// kind, and the prefix of its functions is its name.
+var kinds = []struct{ dir, variable string }{
+	{"families", "FAMILIES"},
+	{"inits", "INITS"},
+	{"initramfs", "INITRAMFS_MAKERS"},
+	{"loaders", "LOADERS"},
+	{"networks", "NETWORKS"},
+}
+
 // program is the one shell program that runs in the guest: every script, the
 // requirements in catalogue order, and a last line that starts it, so that a
 // program cut short does nothing.
 func program() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n# shellcheck disable=SC2034\nset -eu\n")
-	families, err := names("scripts/families")
-	if err != nil {
-		return nil, err
-	}
 	ready, cleanup, err := requirementOrder()
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(&b, "FAMILIES='%s'\nREADY='%s'\nCLEANUP='%s'\n",
-		strings.Join(families, " "), strings.Join(ready, " "), strings.Join(cleanup, " "))
-	for _, dir := range []string{"lib", "families", "requirements", "cleanup"} {
+	fmt.Fprintf(&b, "READY='%s'\nCLEANUP='%s'\n", strings.Join(ready, " "), strings.Join(cleanup, " "))
+	for _, k := range kinds {
+		list, err := names("scripts/" + k.dir)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%s='%s'\n", k.variable, strings.Join(list, " "))
+	}
+	for _, dir := range []string{"lib", "families", "inits", "initramfs", "loaders", "networks", "requirements", "cleanup"} {
 		if err := appendScripts(&b, "scripts/"+dir); err != nil {
 			return nil, err
 		}

@@ -182,7 +182,8 @@ func (t *transcript) probe(key, value string) error {
 	s := &t.system
 	fields := map[string]*string{
 		"uname": &s.Uname, "kernel": &s.Kernel, "arch": &s.Arch, "family": &s.Family, "id": &s.ID,
-		"version_id": &s.VersionID, "name": &s.Name, "init": &s.Init, "login": &s.Login,
+		"version_id": &s.VersionID, "name": &s.Name, "init": &s.Init, "initramfs": &s.Initramfs,
+		"loaders": &s.Loaders, "login": &s.Login,
 	}
 	field, ok := fields[key]
 	if !ok {

@@ -62,6 +62,11 @@ type System struct {
 	Name      string `json:"name"`
 	// Init is the init system, as "systemd".
 	Init string `json:"init"`
+	// Initramfs is what makes the initramfs, as "dracut"; empty for nothing known.
+	Initramfs string `json:"initramfs"`
+	// Loaders are the boot loaders with a configuration, as "grub bls"; empty
+	// for none known.
+	Loaders string `json:"loaders"`
 	// Login is the account that the build logged in with.
 	Login string `json:"login"`
 }

@@ -92,7 +92,11 @@ probe() {
   [ -n "$FAMILY" ] || give_up "the guest is $OS_NAME (ID=$OS_ID, ID_LIKE=$OS_LIKE); known are the families: $FAMILIES"
   find_init
   say probe init "$INIT"
-  [ "$INIT" = systemd ] || give_up "the guest is $OS_NAME, whose init is not systemd"
+  [ -n "$INIT" ] || give_up "the guest is $OS_NAME, whose init is none of: $INITS"
+  find_initramfs
+  say probe initramfs "$INITRAMFS"
+  find_loaders
+  say probe loaders "$BOOT_LOADERS"
   if [ -z "$ROOT" ] && [ "$(id -u)" != 0 ]; then
     give_up "$LOGIN is not root and execute_command did not make it so: log in as root, give $LOGIN passwordless sudo, or set execute_command"
   fi
@@ -129,13 +133,6 @@ find_family() {
     fi
   done
   FAMILY=
-}
-
-find_init() {
-  INIT=unknown
-  if [ -d "$ROOT/run/systemd/system" ]; then
-    INIT=systemd
-  fi
 }
 
 # look_at PHASE IDS: looks at each that is not skipped, in a process of its

@@ -65,8 +65,8 @@ cloud_init_has_run() {
 }
 
 host_keys_come_back() {
-  unit_enabled "$HOSTKEYS_UNIT" || {
-    unit_enabled cloud-init-local.service && [ ! -e "$ROOT/etc/cloud/cloud-init.disabled" ]
+  service_enabled "$HOSTKEYS_UNIT" || {
+    service_enabled cloud-init-local && [ ! -e "$ROOT/etc/cloud/cloud-init.disabled" ]
   }
 }
 
@@ -81,8 +81,9 @@ mend_identity_reset() {
     remove "/var/lib/cloud/$ir_path"
   done
   write_hostkeys_unit
-  write_preset
-  enable_unit "$HOSTKEYS_UNIT"
+  # shellcheck disable=SC2086 # words
+  init keep_off $FIREWALLS
+  enable_service "$HOSTKEYS_UNIT"
   stop_identity_writers
   list_identity >"$WORK/identity"
   while IFS=$TAB read -r ir_kind ir_path; do

@@ -70,34 +70,7 @@ debian_empty_package_cache() {
   done
 }
 
-# debian_ssh_units: what starts the SSH server, either of them.
-debian_ssh_units() {
-  echo ssh.service ssh.socket
-}
-
-# debian_initramfs_file KERNEL
-debian_initramfs_file() {
-  echo "/boot/initrd.img-$1"
-}
-
-# debian_list_initramfs FILE: the names of the files in it.
-debian_list_initramfs() {
-  lsinitramfs "$1"
-}
-
-# debian_widen_initramfs: puts the drivers of other machines in, not only of this one.
-debian_widen_initramfs() {
-  printf '%s\n' \
-    '# Written by packer-plugin-openstack-ready: the drivers of every machine.' \
-    'MODULES=most' | write_file /etc/initramfs-tools/conf.d/zz-openstack-ready
-}
-
-# debian_rebuild_initramfs: of every installed kernel.
-debian_rebuild_initramfs() {
-  update-initramfs -u -k all
-}
-
-# debian_rebuild_boot_menu
-debian_rebuild_boot_menu() {
-  update-grub
+# debian_ssh_services: what starts the SSH server, any of them.
+debian_ssh_services() {
+  echo ssh ssh.socket
 }

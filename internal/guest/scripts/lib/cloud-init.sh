@@ -16,14 +16,15 @@ look_cloud_init() {
   if [ -e "$ROOT/etc/cloud/cloud-init.disabled" ]; then
     unmet '/etc/cloud/cloud-init.disabled switches cloud-init off'
   fi
-  if [ -f "$ROOT/boot/grub/grub.cfg" ] && grep -q 'cloud-init=disabled' "$ROOT/boot/grub/grub.cfg"; then
-    unmet '/boot/grub/grub.cfg has cloud-init=disabled on a kernel command line'
-  fi
-  for lci_unit in $(cloud_init_units); do
-    if unit_masked "$lci_unit"; then
-      unmet "$lci_unit is masked"
-    elif ! unit_enabled "$lci_unit"; then
-      unmet "$lci_unit is not enabled"
+  boot_entries | grep 'cloud-init=disabled' | cut -f 1 | sort -u >"$WORK/disabled"
+  while IFS= read -r lci_file; do
+    unmet "$lci_file has cloud-init=disabled on a kernel command line"
+  done <"$WORK/disabled"
+  for lci_service in $(cloud_init_services); do
+    if service_masked "$lci_service"; then
+      unmet "$SERVICE is masked"
+    elif ! service_enabled "$lci_service"; then
+      unmet "$SERVICE is not enabled"
     fi
   done
   load_cloud_config
@@ -37,13 +38,13 @@ look_cloud_init() {
   fi
 }
 
-# cloud_init_units: those of this version, told by their files since
+# cloud_init_services: those of this version, told by their files since
 # distributions renamed them at different times.
-cloud_init_units() {
-  for ciu_unit in cloud-init-local cloud-init-main cloud-init-network cloud-init \
+cloud_init_services() {
+  for cis_service in cloud-init-local cloud-init-main cloud-init-network cloud-init \
     cloud-config cloud-final; do
-    if unit_exists "$ciu_unit.service"; then
-      echo "$ciu_unit.service"
+    if service_exists "$cis_service"; then
+      echo "$cis_service"
     fi
   done
 }
@@ -183,11 +184,11 @@ mend_cloud_init() {
   fi
   remove_installer_configuration
   write_cloud_dropin
-  for mci_unit in $(cloud_init_units); do
-    enable_unit "$mci_unit"
+  for mci_service in $(cloud_init_services); do
+    enable_service "$mci_service"
   done
-  if [ -f "$ROOT/boot/grub/grub.cfg" ] && grep -q 'cloud-init=disabled' "$ROOT/boot/grub/grub.cfg"; then
-    write_grub_dropin
+  if boot_entries | grep -q 'cloud-init=disabled'; then
+    mend_arguments
   fi
 }
 

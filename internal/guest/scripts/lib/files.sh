@@ -67,3 +67,13 @@ in_words() {
   esac
   return 1
 }
+
+# has_program NAME: whether the guest has it.
+has_program() {
+  for hp_dir in /usr/sbin /sbin /usr/bin /bin; do
+    if [ -x "$ROOT$hp_dir/$1" ]; then
+      return 0
+    fi
+  done
+  return 1
+}

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Network configuration of every stack that Debian and Ubuntu can have.
-# Nothing here restarts anything: the build's own connection runs over it.
+# Network configuration, of every stack that is known. Nothing here restarts
+# anything: the build's own connection runs over it.
 
 MAC='([[:xdigit:]]{2}[:-]){5}[[:xdigit:]]{2}'
 
@@ -26,14 +26,39 @@ build_macs() {
   done
 }
 
-# network_files KIND: the files of one stack, as paths without ROOT.
+# network_pins: a line of text for each network card that some stack has
+# configured by a name which the instance's card need not have.
+network_pins() {
+  for np_stack in $NETWORKS; do
+    "${np_stack}_pins"
+  done
+}
+
+network_unpin() {
+  for nu_stack in $NETWORKS; do
+    "${nu_stack}_unpin"
+  done
+}
+
+# network_macs: a line "STACK<TAB>FILE<TAB>LINE" for each MAC address that is recorded.
+network_macs() {
+  for nm_stack in $NETWORKS; do
+    "${nm_stack}_files" | while read -r nm_file; do
+      mac_lines "$nm_file" "$("${nm_stack}_mac_pattern")" | while IFS= read -r nm_line; do
+        printf '%s\t%s\t%s\n' "$nm_stack" "$nm_file" "$nm_line"
+      done
+    done
+  done
+}
+
+# mac_lines FILE PATTERN: its lines that fit the pattern and are no comment.
+mac_lines() {
+  grep -En "$2" "$ROOT$1" | grep -Ev '^[0-9]+:[[:space:]]*#' | sed 3q
+}
+
+# network_files PATH...: those of the files, and of the files in each folder
+# that ends in a slash, that are there; as paths without ROOT.
 network_files() {
-  case $1 in
-  ifupdown) set -- /etc/network/interfaces /etc/network/interfaces.d/ ;;
-  netplan) set -- /etc/netplan/ ;;
-  networkd) set -- /etc/systemd/network/ ;;
-  NetworkManager) set -- /etc/NetworkManager/system-connections/ ;;
-  esac
   for nf_path in "$@"; do
     case $nf_path in
     */) set -- "$ROOT$nf_path"* ;;
@@ -47,7 +72,31 @@ network_files() {
   done
 }
 
-# mac_lines FILE PATTERN: its lines that fit the pattern and are no comment.
-mac_lines() {
-  grep -En "$2" "$ROOT$1" | grep -Ev '^[0-9]+:[[:space:]]*#' | sed 3q
+# card_pins STACK FORMAT: a line of text for each file of the stack that names
+# a card of the build, in the form of the extended regular expression.
+card_pins() {
+  card_files "$1" "$2" | while IFS=$TAB read -r cp_file cp_card; do
+    echo "$cp_file configures the network card $cp_card by name"
+  done
+}
+
+# remove_card_files STACK FORMAT
+remove_card_files() {
+  card_files "$1" "$2" >"$WORK/card-files"
+  while IFS=$TAB read -r rcf_file rcf_card; do
+    remove "$rcf_file"
+  done <"$WORK/card-files"
+}
+
+# card_files STACK FORMAT: a line "FILE<TAB>CARD" each.
+card_files() {
+  for cf_card in $(build_cards); do
+    # shellcheck disable=SC2059 # the format is ours
+    cf_pattern=$(printf "$2" "$cf_card")
+    "${1}_files" | while read -r cf_file; do
+      if grep -Eq "$cf_pattern" "$ROOT$cf_file"; then
+        printf '%s\t%s\n' "$cf_file" "$cf_card"
+      fi
+    done
+  done
 }

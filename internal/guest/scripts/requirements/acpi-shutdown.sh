@@ -2,15 +2,15 @@
 # acpi-shutdown: the instance obeys its power button, by logind or acpid.
 
 look_acpi_shutdown() {
-  if unit_enabled acpid.service || unit_enabled acpid.socket; then
+  if service_enabled acpid || service_enabled acpid.socket; then
     met 'acpid is enabled'
     return 0
   fi
-  if unit_masked systemd-logind.service; then
+  if service_masked systemd-logind; then
     unmet 'systemd-logind.service is masked'
-  elif ! unit_exists systemd-logind.service; then
+  elif ! service_exists systemd-logind; then
     unmet 'there is no systemd-logind.service'
-  elif ! unit_exists dbus.service && ! unit_exists dbus-broker.service; then
+  elif ! service_exists dbus && ! service_exists dbus-broker; then
     unmet 'systemd-logind cannot run without D-Bus'
   elif grep -Eqs '^[[:space:]]*HandlePowerKey=ignore' "$ROOT/etc/systemd/logind.conf" "$ROOT"/etc/systemd/logind.conf.d/*.conf; then
     unmet 'HandlePowerKey=ignore makes systemd-logind ignore the power button'
@@ -23,6 +23,6 @@ look_acpi_shutdown() {
 
 mend_acpi_shutdown() {
   if installed acpid; then
-    enable_unit acpid.service
+    enable_service acpid
   fi
 }

@@ -4,52 +4,50 @@
 # still that of the boot before.
 
 look_console_log() {
-  if [ ! -f "$ROOT$GRUB_CONFIG" ]; then
-    unknown "there is no $GRUB_CONFIG: of boot loaders, only GRUB 2 is known" \
-      'build with GRUB 2, or put the console arguments on the kernel command line by hand and skip console-log'
+  if [ -z "$BOOT_LOADERS" ]; then
+    unknown "no boot loader was found; known are: $LOADERS" \
+      'put the console arguments on the kernel command line by hand and skip console-log'
     return 0
   fi
-  if ! cl_serial=$(serial_console); then
+  if ! cl_consoles=$(wanted_consoles); then
     unknown "which serial console a machine of type $ARCH has is not known"
     return 0
   fi
-  boot_entries "$cl_serial" >"$WORK/entries"
+  boot_entries >"$WORK/entries"
   if [ ! -s "$WORK/entries" ]; then
-    unknown "$GRUB_CONFIG has no linux line"
+    unknown "no boot entry was found in the configuration of: $BOOT_LOADERS"
     return 0
   fi
+  judge_entries "$cl_consoles" >"$WORK/judged"
   while IFS=$TAB read -r cl_verdict cl_text; do
-    "$cl_verdict" "$GRUB_CONFIG: $cl_text"
-  done <"$WORK/entries"
+    "$cl_verdict" "$cl_text"
+  done <"$WORK/judged"
 }
 
-# boot_entries CONSOLE: a line "VERDICT<TAB>TEXT" for each linux line that is
-# not of a recovery entry, each text once.
-boot_entries() {
-  awk -v serial="console=$1" -v OFS='\t' '
-    function judge(   i, wrong, tty0, at, last) {
-      for (i = 3; i <= NF; i++) {
-        if ($i == "console=tty0") tty0 = 1
-        if ($i == serial) at = i
-        if ($i ~ /^console=/) last = i
-        if ($i ~ /^(quiet|splash|rhgb)$/) wrong = wrong ", has " $i
+# judge_entries CONSOLES: a line "VERDICT<TAB>TEXT" for each boot entry, each
+# text once.
+judge_entries() {
+  awk -F '\t' -v OFS='\t' -v consoles="$1" '
+    function judge(arguments,   i, n, word, wanted, at, last, wrong) {
+      n = split(arguments, word, " ")
+      for (i = 1; i <= n; i++) {
+        at[word[i]] = i
+        if (word[i] ~ /^console=/) last = i
+        if (word[i] ~ /^(quiet|splash|rhgb)$/) wrong = wrong ", has " word[i]
       }
-      if (!tty0) wrong = wrong ", lacks console=tty0"
-      if (!at) wrong = wrong ", lacks " serial
-      else if (last != at) wrong = wrong ", has " $last " after " serial
+      n = split(consoles, wanted, " ")
+      for (i = 1; i <= n; i++) if (!(wanted[i] in at)) wrong = wrong ", lacks " wanted[i]
+      if (wanted[n] in at && last != at[wanted[n]]) wrong = wrong ", has " word[last] " after " wanted[n]
       return substr(wrong, 3)
     }
-    /^[ \t]*menuentry / { recovery = ($0 ~ /recovery mode/) }
-    /^[ \t]*linux(16|efi)?[ \t]/ && !recovery {
-      wrong = judge()
-      text = $2 " " (wrong ? wrong : "has console=tty0 " serial)
+    {
+      wrong = judge($3)
+      text = $1 ": " $2 " " (wrong ? wrong : "has " consoles)
       if (!seen[text]++) print (wrong ? "unmet" : "met"), text
     }
-  ' "$ROOT$GRUB_CONFIG"
+  ' "$WORK/entries"
 }
 
 mend_console_log() {
-  if [ -f "$ROOT$GRUB_CONFIG" ]; then
-    write_grub_dropin
-  fi
+  mend_arguments
 }

@@ -5,9 +5,9 @@
 look_guest_agent() {
   need_package qemu-guest-agent
   installed qemu-guest-agent || return 0
-  if unit_masked qemu-guest-agent.service; then
+  if service_masked qemu-guest-agent; then
     unmet 'qemu-guest-agent.service is masked'
-  elif unit_enabled qemu-guest-agent.service || started_by_udev; then
+  elif service_enabled qemu-guest-agent || started_by_udev; then
     met 'qemu-guest-agent.service starts with its channel'
   else
     unmet 'qemu-guest-agent.service is not enabled and no udev rule starts it'
@@ -21,7 +21,7 @@ started_by_udev() {
 
 mend_guest_agent() {
   installed qemu-guest-agent || return 0
-  if unit_masked qemu-guest-agent.service || ! started_by_udev; then
-    enable_unit qemu-guest-agent.service
+  if service_masked qemu-guest-agent || ! started_by_udev; then
+    enable_service qemu-guest-agent
   fi
 }

@@ -3,34 +3,24 @@
 
 PERSISTENT_NET=/etc/udev/rules.d/70-persistent-net.rules
 
-# list_macs: a line "FILE<TAB>LINE" for each recorded address, FILE being one
-# that this program knows how to mend.
+# list_macs: a line "KIND<TAB>FILE<TAB>LINE" for each recorded address, KIND
+# being rule, arguments or a network stack.
 list_macs() {
   for lm_file in "$PERSISTENT_NET" /etc/udev/rules.d/85-persistent-net-cloud-init.rules; do
     if [ -f "$ROOT$lm_file" ]; then
-      tell_macs "$lm_file" "$MAC"
+      tell_macs rule "$lm_file" "$MAC"
     fi
   done
-  network_files ifupdown | tell_each '^[[:space:]]*hwaddress[[:space:]]'
-  network_files netplan | tell_each "macaddress:.*$MAC"
-  network_files networkd | tell_each '^[[:space:]]*(Permanent)?MACAddress=.*[[:xdigit:]]'
-  network_files NetworkManager | tell_each "^[[:space:]]*(cloned-)?mac-address=[\"']?$MAC"
-  for lm_file in "$ROOT"/etc/default/grub "$ROOT"/etc/default/grub.d/*.cfg; do
-    if [ -f "$lm_file" ] && [ "${lm_file##*/}" != "${GRUB_DROPIN##*/}" ]; then
-      tell_macs "$(guest_path "$lm_file")" "(ifname|BOOTIF)=[^ ]*$MAC"
-    fi
+  network_macs
+  argument_files | while read -r lm_file; do
+    tell_macs arguments "$lm_file" "(ifname|BOOTIF)=[^ ]*$MAC"
   done
 }
 
-tell_each() {
-  while read -r te_file; do
-    tell_macs "$te_file" "$1"
-  done
-}
-
+# tell_macs KIND FILE PATTERN
 tell_macs() {
-  mac_lines "$1" "$2" | while IFS= read -r tm_line; do
-    printf '%s\t%s\n' "$1" "$tm_line"
+  mac_lines "$2" "$3" | while IFS= read -r tm_line; do
+    printf '%s\t%s\t%s\n' "$1" "$2" "$tm_line"
   done
 }
 
@@ -42,11 +32,11 @@ look_no_hardcoded_mac() {
     unmet "$GENERATOR records the MAC address of every card at boot"
   fi
   list_macs >"$WORK/macs"
-  while IFS=$TAB read -r nhm_file nhm_line; do
+  while IFS=$TAB read -r nhm_kind nhm_file nhm_line; do
     unmet "$nhm_file: line $nhm_line"
   done <"$WORK/macs"
   look_for_build_macs
-  otherwise_met 'no MAC address in udev rules, ifupdown, netplan, systemd-networkd, NetworkManager or boot loader'
+  otherwise_met "no MAC address in udev rules, boot loader or: $NETWORKS"
 }
 
 # generator_lives: udev before 220 has a rule that writes 70-persistent-net.rules.
@@ -65,7 +55,7 @@ generator_lives() {
 look_for_build_macs() {
   build_macs | awk '{ print; d = $0; gsub(":", "-", d); print d; gsub("-", "", d); print d }' >"$WORK/build-macs"
   [ -s "$WORK/build-macs" ] || return 0
-  cut -f 1 "$WORK/macs" | sort -u >"$WORK/known-files"
+  cut -f 2 "$WORK/macs" | sort -u >"$WORK/known-files"
   set --
   for lfbm_dir in /etc /usr/lib/systemd/network /lib/netplan /usr/lib/netplan /boot/loader; do
     if [ -d "$ROOT$lfbm_dir" ]; then
@@ -90,30 +80,15 @@ mend_no_hardcoded_mac() {
   if generator_lives; then
     make_empty "/etc/udev/rules.d/${GENERATOR##*/}"
   fi
-  list_macs | cut -f 1 | sort -u >"$WORK/mac-files"
-  while IFS= read -r nhm_file; do
-    mend_mac_file "$nhm_file"
+  list_macs | cut -f 1,2 | sort -u >"$WORK/mac-files"
+  while IFS=$TAB read -r nhm_kind nhm_file; do
+    case $nhm_kind in
+    rule) ;;
+    arguments)
+      edit_file "$nhm_file" sed -E "s/ *(ifname|BOOTIF)=[^ \"']*//g"
+      mark_boot_menu
+      ;;
+    *) "${nhm_kind}_forget_mac" "$nhm_file" ;;
+    esac
   done <"$WORK/mac-files"
-}
-
-# mend_mac_file: takes the address out where it is a line of its own, and the
-# file away where the address is what the file is about.
-mend_mac_file() {
-  case $1 in
-  /etc/network/*)
-    edit_file "$1" sed -E '/^[[:space:]]*hwaddress[[:space:]]/d'
-    ;;
-  /etc/NetworkManager/*)
-    edit_file "$1" sed -E "/^[[:space:]]*(cloned-)?mac-address=[\"']?$MAC/d"
-    ;;
-  /etc/netplan/*) remove "$1" ;;
-  /etc/systemd/network/*)
-    remove "$1"
-    mark_initramfs
-    ;;
-  /etc/default/*)
-    edit_file "$1" sed -E "s/ *(ifname|BOOTIF)=[^ \"']*//g"
-    mark_boot_menu
-    ;;
-  esac
 }

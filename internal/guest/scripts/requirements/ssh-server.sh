@@ -10,31 +10,31 @@ look_ssh_server() {
     note '/etc/hosts.deny refuses connections, which an SSH server with TCP wrappers obeys'
   fi
   ss_masked=
-  for ss_unit in $(family ssh_units); do
-    if unit_enabled "$ss_unit"; then
-      met "$ss_unit is enabled"
+  for ss_service in $(family ssh_services); do
+    if service_enabled "$ss_service"; then
+      met "$SERVICE is enabled"
       return 0
     fi
-    if unit_masked "$ss_unit"; then
-      ss_masked="$ss_masked $ss_unit"
+    if service_masked "$ss_service"; then
+      ss_masked="$ss_masked $SERVICE"
     fi
   done
   if installed "$(family package ssh-server)"; then
-    unmet "none of $(family ssh_units) is enabled${ss_masked:+, masked:$ss_masked}"
+    unmet "none of $(family ssh_services) is enabled${ss_masked:+, masked:$ss_masked}"
   fi
 }
 
 mend_ssh_server() {
   installed "$(family package ssh-server)" || return 0
   remove /etc/ssh/sshd_not_to_be_run
-  for ss_unit in $(family ssh_units); do
-    if unit_enabled "$ss_unit"; then
+  for ss_service in $(family ssh_services); do
+    if service_enabled "$ss_service"; then
       return 0
     fi
   done
-  for ss_unit in $(family ssh_units); do
-    if unit_exists "$ss_unit"; then
-      enable_unit "$ss_unit"
+  for ss_service in $(family ssh_services); do
+    if service_exists "$ss_service"; then
+      enable_service "$ss_service"
       return 0
     fi
   done

@@ -18,7 +18,7 @@ look_kernel_virtio() {
   for v_module in virtio_pci virtio_blk virtio_scsi; do
     if built_in "$v_module"; then
       v_from="$v_from, $v_module built in"
-    elif [ ! -f "$ROOT$(family initramfs_file "$1")" ]; then
+    elif [ -z "$(initramfs_image "$1")" ]; then
       unmet "kernel $1 has no initramfs and $v_module is not built in"
     elif grep -Eq "/$v_module\.ko" "$(initramfs_names "$1")"; then
       v_from="$v_from, $v_module in its initramfs"
@@ -56,6 +56,10 @@ look_config_drive_drivers() {
 }
 
 mend_virtio() {
-  family widen_initramfs
+  if [ -z "$INITRAMFS" ]; then
+    trouble "none of $INITRAMFS_MAKERS is installed to put drivers into the initramfs"
+    return 0
+  fi
+  initramfs widen
   mark_initramfs
 }
