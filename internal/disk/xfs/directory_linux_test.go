@@ -71,15 +71,26 @@ func names(t testing.TB, fsys fs.FS, dir string) []string {
 	return all
 }
 
-func TestDirectoriesAreReadInEveryForm(t *testing.T) {
-	disktest.Need(t, "reading directories of xfs", "mkfs.xfs", "xfs_db")
+// everyForm has a directory of every form, where blocks have 1 KiB, those of
+// directories 4 KiB, and inodes 512 bytes; and a link.
+func everyForm(t testing.TB) string {
+	t.Helper()
 	tree := t.TempDir()
-	forms := map[string]string{"short": "short", "block": "block", "leaf": "leaf", "node": "node", "tree": "node in a tree"}
-	fill(t, filepath.Join(tree, "short"), 2, 0)
+	fill(t, filepath.Join(tree, "short"), 2, 5)
 	fill(t, filepath.Join(tree, "block"), 30, 0)
 	fill(t, filepath.Join(tree, "leaf"), 150, 0)
 	fill(t, filepath.Join(tree, "node"), 1200, 0)
 	fill(t, filepath.Join(tree, "tree"), 2500, 1)
+	if err := os.Symlink("short/-0", filepath.Join(tree, "link")); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func TestDirectoriesAreReadInEveryForm(t *testing.T) {
+	disktest.Need(t, "reading directories of xfs", "mkfs.xfs", "xfs_db")
+	tree := everyForm(t)
+	forms := map[string]string{"short": "short", "block": "block", "leaf": "leaf", "node": "node", "tree": "node in a tree"}
 	for _, args := range []string{"-m crc=0 -n ftype=0", "-m crc=0 -n ftype=1", "-m crc=1"} {
 		t.Run(args, func(t *testing.T) {
 			path := makeFrom(t, tree, 100, append(strings.Fields(args), "-i", "size=512", "-b", "size=1024", "-n", "size=4096")...)
