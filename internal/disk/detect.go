@@ -1,82 +1,91 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"slices"
+	"unicode"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/qcow2"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vdi"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhd"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhdx"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vmdk"
 )
 
-// foreign is a format that is recognised, and not read.
-type foreign struct {
-	name   string
+// kind is what a file is by its content: an image of a format that is read, a
+// wrapping with an image in it, or something else, with what to do about it.
+type kind struct {
+	format   Format
+	wrapping Wrapping
+	foreign  string
+	remedy   string
+}
+
+// signature is what marks a kind.
+type signature struct {
+	kind
 	offset int64
 	magic  string
-	remedy string
 }
 
 const (
-	convert   = "convert it with qemu-img convert -O qcow2"
-	unpackTar = "unpack it with tar, and take the disk in it"
+	convert = "convert it with qemu-img convert -O qcow2"
+	medium  = "it is an installation medium, not an installed disk: build a disk from it first"
 )
 
-// foreigns: oslo.utils, imageutils/format_inspector.py; QEMU block/*.c;
+// signatures: oslo.utils, imageutils/format_inspector.py; QEMU block/*.c;
 // file(1), magic/Magdir. A tar archive holds its magic after the first header.
-var foreigns = []foreign{
-	{"a VMDK image", 0, "KDMV", convert},
-	{"a VMDK image (COWD)", 0, "COWD", convert},
-	{"the descriptor of a VMDK image", 0, "# Disk DescriptorFile", convert},
-	{"a VHDX image", 0, "vhdxfile", convert},
-	{"a VHD image", 0, vhdCookie, convert},
-	{"a VDI image", 0x40, "\x7f\x10\xda\xbe", convert},
-	{"a QED image", 0, "QED\x00", convert},
-	{"a Parallels image", 0, "WithoutFreeSpace", convert},
-	{"a Parallels image", 0, "WithouFreSpacExt", convert},
-	{"a LUKS container", 0, "LUKS\xba\xbe", "decrypt it: nothing in it can be inspected"},
-	{"compressed with gzip", 0, "\x1f\x8b\x08", "unpack it with gunzip"},
-	{"compressed with xz", 0, "\xfd7zXZ\x00", "unpack it with unxz"},
-	{"compressed with zstd", 0, "\x28\xb5\x2f\xfd", "unpack it with unzstd"},
-	{"compressed with bzip2", 0, "BZh", "unpack it with bunzip2"},
-	{"compressed with lz4", 0, "\x04\x22\x4d\x18", "unpack it with unlz4"},
-	{"a ZIP archive", 0, "PK\x03\x04", "unpack it, and take the disk in it"},
-	{"a tar archive, such as an OVA", 257, "ustar", unpackTar},
-	{"an ISO 9660 image", 0x8001, "CD001", "it is an installation medium, not an installed disk: build a disk from it first"},
+var signatures = []signature{
+	{kind{format: FormatQCOW2}, 0, qcow2.Magic},
+	{kind{format: FormatVMDK}, 0, vmdk.Magic},
+	{kind{format: FormatVMDK}, 0, vmdk.DescriptorStart},
+	{kind{format: FormatVHDX}, 0, vhdx.Signature},
+	{kind{format: FormatVHD}, 0, vhd.Cookie},
+	{kind{format: FormatVDI}, vdi.MagicOffset, vdi.Signature},
+	{kind{foreign: "a VMDK image (COWD)", remedy: convert}, 0, "COWD"},
+	{kind{foreign: "a QED image", remedy: convert}, 0, "QED\x00"},
+	{kind{foreign: "a Parallels image", remedy: convert}, 0, "WithoutFreeSpace"},
+	{kind{foreign: "a Parallels image", remedy: convert}, 0, "WithouFreSpacExt"},
+	{kind{foreign: "a LUKS container", remedy: "decrypt it: nothing in it can be inspected"}, 0, "LUKS\xba\xbe"},
+	{kind{foreign: "compressed with gzip", remedy: "unpack it with gunzip"}, 0, "\x1f\x8b\x08"},
+	{kind{foreign: "compressed with xz", remedy: "unpack it with unxz"}, 0, "\xfd7zXZ\x00"},
+	{kind{foreign: "compressed with zstd", remedy: "unpack it with unzstd"}, 0, "\x28\xb5\x2f\xfd"},
+	{kind{foreign: "compressed with bzip2", remedy: "unpack it with bunzip2"}, 0, "BZh"},
+	{kind{foreign: "compressed with lz4", remedy: "unpack it with unlz4"}, 0, "\x04\x22\x4d\x18"},
+	{kind{foreign: "a ZIP archive", remedy: "unpack it, and take the disk in it"}, 0, "PK\x03\x04"},
+	{kind{foreign: "a tar archive, such as an OVA", remedy: "unpack it with tar, and take the disk in it"}, 257, "ustar"},
+	{kind{foreign: "an ISO 9660 image", remedy: medium}, 0x8001, "CD001"},
+	{kind{foreign: "a UDF image", remedy: medium}, 0x8001, "NSR02"},
+	{kind{foreign: "a UDF image", remedy: medium}, 0x8001, "NSR03"},
 }
 
-// vhdCookie starts the footer of a VHD, of which dynamic images have a copy
-// at their start: Virtual Hard Disk Image Format Specification, "Hard Disk
-// Footer Format". Old ones are a byte shorter.
-const (
-	vhdCookie       = "conectix"
-	vhdFooterSize   = 512
-	vhdOldFooterLen = 511
-)
+// detect tells what the file r of size bytes is. What nothing marks is a raw
+// disk.
+func detect(r io.ReaderAt, size int64) (kind, error) {
+	for _, s := range signatures {
+		found, err := has(r, size, s.offset, s.magic)
+		if err != nil || found {
+			return s.kind, err
+		}
+	}
+	descriptor, err := isVMDKDescriptor(r, size)
+	switch {
+	case err != nil:
+		return kind{}, err
+	case descriptor:
+		return kind{format: FormatVMDK}, nil
+	case vhd.Match(r, size):
+		return kind{format: FormatVHD}, nil
+	}
+	return kind{format: FormatRaw}, nil
+}
 
-// detect tells the format by content. The error is ErrUnsupported for a
-// format that is not read.
-func detect(r io.ReaderAt, size int64) (Format, error) {
-	found, err := has(r, size, 0, qcow2.Magic)
-	if err != nil {
-		return "", err
-	}
-	if found {
-		return FormatQCOW2, nil
-	}
-	candidates := append([]foreign{
-		{"a VHD image", size - vhdFooterSize, vhdCookie, convert},
-		{"a VHD image", size - vhdOldFooterLen, vhdCookie, convert},
-	}, foreigns...)
-	for _, f := range candidates {
-		found, err := has(r, size, f.offset, f.magic)
-		if err != nil {
-			return "", err
-		}
-		if found {
-			return "", diskerr.Unsupported("it is %s, which is not read: %s", f.name, f.remedy)
-		}
-	}
-	return FormatRaw, nil
+// refusal is diskerr.ErrUnsupported for what is neither image nor wrapping.
+func (k kind) refusal() error {
+	return diskerr.Unsupported("it is %s, which is not read: %s", k.foreign, k.remedy)
 }
 
 func has(r io.ReaderAt, size, offset int64, magic string) (bool, error) {
@@ -89,4 +98,47 @@ func has(r io.ReaderAt, size, offset int64, magic string) (bool, error) {
 		return false, err
 	}
 	return string(got[:n]) == magic, nil
+}
+
+// What oslo.utils looks through for the descriptor of a VMDK image:
+// imageutils/format_inspector.py, VMDKInspector.
+const (
+	textHead       = 512
+	textMin        = 64
+	descriptorSpan = 1<<20 - 1
+)
+
+// isVMDKDescriptor: oslo.utils takes each text with a createType for one,
+// since QEMU would open the files that it names.
+func isVMDKDescriptor(r io.ReaderAt, size int64) (bool, error) {
+	head, err := start(r, size, textHead)
+	if err != nil || len(head) < textMin || slices.ContainsFunc(head, notText) {
+		return false, err
+	}
+	text, err := start(r, size, descriptorSpan)
+	if err != nil {
+		return false, err
+	}
+	text, _, _ = bytes.Cut(text, []byte{0})
+	if slices.ContainsFunc(text, func(b byte) bool { return b > unicode.MaxASCII }) {
+		return false, nil
+	}
+	_, kind, found := bytes.Cut(bytes.ToLower(text), []byte(`createtype="`))
+	end := bytes.IndexByte(kind, '"')
+	return found && end >= 0 && end < 64, nil
+}
+
+// notText: what is neither printable nor white space for Python's str.
+func notText(b byte) bool {
+	return (b < ' ' || b > '~') && (b < '\t' || b > '\r') && (b < 0x1c || b > 0x1f)
+}
+
+// start returns the first bytes of r, up to length.
+func start(r io.ReaderAt, size, length int64) ([]byte, error) {
+	head := make([]byte, min(size, length))
+	n, err := r.ReadAt(head, 0)
+	if n < len(head) && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return head[:n], nil
 }

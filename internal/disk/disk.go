@@ -3,16 +3,17 @@
 package disk
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/qcow2"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vdi"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhd"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhdx"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vmdk"
 )
 
 // The kinds of refusal of this package and those below it.
@@ -32,121 +33,112 @@ type Format string
 const (
 	FormatRaw   Format = "raw"
 	FormatQCOW2 Format = "qcow2"
+	FormatVMDK  Format = "vmdk"
+	FormatVHD   Format = "vhd"
+	FormatVHDX  Format = "vhdx"
+	FormatVDI   Format = "vdi"
 )
+
+// Wrapping is what an image can be packed in.
+type Wrapping string
+
+// The wrappings that are taken off.
+const (
+	WrappingOVA  Wrapping = "ova"
+	WrappingGzip Wrapping = "gzip"
+	WrappingXZ   Wrapping = "xz"
+	WrappingZstd Wrapping = "zstd"
+)
+
+// Options are for the unpacking of a compressed image.
+type Options struct {
+	// Progress is told from time to time how many bytes of the file of total
+	// bytes have been unpacked.
+	Progress func(done, total int64)
+	// UnpackLimit is how many bytes a compressed image may unpack to;
+	// 0 stands for 128 GiB.
+	UnpackLimit int64
+	// TempDir is the folder of the temporary file; "" stands for the system's,
+	// which the environment variable TMPDIR names on Unix.
+	TempDir string
+}
 
 // Info describes an image.
 type Info struct {
 	Format Format `json:"format"`
+	// Wrapping is what the image is packed in, from the outside.
+	Wrapping []Wrapping `json:"wrapping,omitempty"`
 	// FileSize is the length of the file, VirtualSize that of the disk in it,
 	// both in bytes.
 	FileSize    int64 `json:"file_size"`
 	VirtualSize int64 `json:"virtual_size"`
-	// QCOW2 is set for that format only.
+	// One of these is set, for the format that has more to tell.
 	QCOW2 *QCOW2Info `json:"qcow2,omitempty"`
+	VMDK  *VMDKInfo  `json:"vmdk,omitempty"`
+	VHD   *VHDInfo   `json:"vhd,omitempty"`
+	VHDX  *VHDXInfo  `json:"vhdx,omitempty"`
+	VDI   *VDIInfo   `json:"vdi,omitempty"`
 }
 
 // QCOW2Info is what the header of a qcow2 image says.
 type QCOW2Info = qcow2.Info
 
+// VMDKInfo is what the header and the descriptor of a VMDK image say.
+type VMDKInfo = vmdk.Info
+
+// VHDInfo is what the footer of a VHD image says.
+type VHDInfo = vhd.Info
+
+// VHDXInfo is what the metadata of a VHDX image say.
+type VHDXInfo = vhdx.Info
+
+// VDIInfo is what the header of a VDI image says.
+type VDIInfo = vdi.Info
+
 // Image is the virtual disk in an image. It is safe for concurrent reads.
 type Image struct {
 	io.ReaderAt
-	info   Info
-	asRaw  []string
-	closer io.Closer
+	info Info
+	// violations are those of the format's own rules, asRaw those that the disk
+	// would have as a raw image, seenAs the formats that oslo.utils finds.
+	violations []string
+	asRaw      []string
+	seenAs     []string
+	closers    []io.Closer
 }
 
-// Open opens the image at path, a regular file or a block device.
+// Open opens the image at path, a regular file or a block device. A compressed
+// one is unpacked into a temporary file first.
 //
 // The error is ErrUnsafe, ErrUnsupported or ErrCorrupt where one of them
 // applies, and names path in any case.
 func Open(path string) (*Image, error) {
+	return OpenWith(context.Background(), path, Options{})
+}
+
+// OpenWith is Open for those who want to see, bound or cancel the unpacking of
+// a compressed image.
+func OpenWith(ctx context.Context, path string, options Options) (*Image, error) {
 	f, size, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	image, err := NewReader(f, size)
+	files := &extentFiles{path: path, opened: map[string]*os.File{}}
+	o := &opener{ctx: ctx, options: options, extents: files.open, closers: []io.Closer{f, files}}
+	image, err := o.open(f, size)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("disk image %s: %w", path, err), f.Close())
+		return nil, fmt.Errorf("disk image %s: %w", path, err)
 	}
-	image.closer = f
 	return image, nil
 }
 
-// openFile looks before it opens: opening a pipe would wait for its writer.
-func openFile(path string) (*os.File, int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("disk image: %w", err)
-	}
-	if err := checkMode(path, info.Mode()); err != nil {
-		return nil, 0, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("disk image: %w", err)
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("disk image: size: %w", err), f.Close())
-	}
-	return f, size, nil
-}
-
-func checkMode(path string, mode fs.FileMode) error {
-	block := mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0
-	switch {
-	case mode.IsRegular() || block:
-		return nil
-	case mode.IsDir():
-		return fmt.Errorf("disk image %s: it is a directory; name the image file in it", path)
-	}
-	return fmt.Errorf("disk image %s: it is neither a regular file nor a block device, but %v", path, mode.Type())
-}
-
 // NewReader opens the image in r, size bytes long. Its errors are those of
-// Open, without a path.
+// Open, without a path. It opens no file but a temporary one, for a compressed
+// image.
 func NewReader(r io.ReaderAt, size int64) (*Image, error) {
-	format, err := detect(r, size)
-	if err != nil {
-		return nil, err
-	}
-	image := &Image{ReaderAt: io.NewSectionReader(r, 0, size), info: Info{Format: format, FileSize: size, VirtualSize: size}}
-	if format == FormatQCOW2 {
-		q, err := qcow2.Open(r, size)
-		if err != nil {
-			return nil, err
-		}
-		info := q.Info()
-		image.ReaderAt, image.info.VirtualSize, image.info.QCOW2 = q, q.Size(), &info
-	}
-	if image.asRaw, err = partition.Violations(image, image.Size()); err != nil {
-		return nil, err
-	}
-	return image, checkDisk(image)
+	o := &opener{ctx: context.Background()}
+	return o.open(r, size)
 }
-
-// checkDisk refuses a raw file that is no disk: any file is a raw image, but
-// a disk is made of whole sectors or, at the least, has something on it.
-func checkDisk(image *Image) error {
-	size := image.Size()
-	if size == 0 {
-		return diskerr.Corrupt("no disk image: it is empty")
-	}
-	if image.info.Format != FormatRaw || size%sectorSize == 0 {
-		return nil
-	}
-	table, err := partition.Read(image, size)
-	if err != nil {
-		return err
-	}
-	if table.Kind == partition.None && filesystem.Identify(image, size) == "" {
-		return diskerr.Corrupt("no disk image: its %d bytes are not whole sectors of %d, and have neither a partition table nor a file system", size, sectorSize)
-	}
-	return nil
-}
-
-const sectorSize = 512
 
 // Info describes the image.
 func (i *Image) Info() Info { return i.info }
@@ -154,10 +146,5 @@ func (i *Image) Info() Info { return i.info }
 // Size is that of the virtual disk in bytes.
 func (i *Image) Size() int64 { return i.info.VirtualSize }
 
-// Close closes the file that Open has opened.
-func (i *Image) Close() error {
-	if i.closer == nil {
-		return nil
-	}
-	return i.closer.Close()
-}
+// Close closes what was opened for the image, and removes temporary files.
+func (i *Image) Close() error { return closeAll(i.closers) }

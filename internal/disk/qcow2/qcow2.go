@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/cache"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/readat"
 )
@@ -54,8 +55,8 @@ type Image struct {
 	fileSize   int64
 	header     *header
 	l1         []byte
-	l2         *cache
-	compressed *cache
+	l2         *cache.Cache
+	compressed *cache.Cache
 	inflater   inflater
 }
 
@@ -74,7 +75,7 @@ func Open(r io.ReaderAt, size int64) (*Image, error) {
 	}
 	image := &Image{
 		file: r, fileSize: size, header: h, l1: l1,
-		l2: newCache(l2CacheBytes), compressed: newCache(compressedCacheBytes),
+		l2: cache.New(l2CacheBytes), compressed: cache.New(compressedCacheBytes),
 		inflater: inflater{compression: h.compression},
 	}
 	if err := image.checkWhole(); err != nil {
@@ -101,24 +102,7 @@ func (q *Image) Info() Info {
 
 // ReadAt reads from the virtual disk.
 func (q *Image) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, fmt.Errorf("qcow2: negative offset %d", off)
-	}
-	if off >= q.Size() {
-		return 0, io.EOF
-	}
-	var end error
-	if left := q.Size() - off; int64(len(p)) > left {
-		p, end = p[:left], io.EOF
-	}
-	for done := 0; done < len(p); {
-		n, err := q.readSome(p[done:], off+int64(done))
-		if err != nil {
-			return done, fmt.Errorf("qcow2 cluster of guest offset %d: %w", off+int64(done), err)
-		}
-		done += n
-	}
-	return len(p), end
+	return readat.Pieces(p, off, q.Size(), "qcow2 cluster", q.readSome)
 }
 
 // readSome fills the start of p, as far as one cluster or subcluster goes.
@@ -177,19 +161,19 @@ func (q *Image) entry(cluster int64) (l2Entry, error) {
 }
 
 func (q *Image) l2Slice(offset, size int64) ([]byte, error) {
-	if slice, ok := q.l2.get(offset); ok {
+	if slice, ok := q.l2.Get(offset); ok {
 		return slice, nil
 	}
 	slice := make([]byte, size)
 	if err := readat.Full(q.file, slice, offset, "L2 table"); err != nil {
 		return nil, err
 	}
-	q.l2.put(offset, slice)
+	q.l2.Put(offset, slice)
 	return slice, nil
 }
 
 func (q *Image) unpacked(m stretch) ([]byte, error) {
-	if cluster, ok := q.compressed.get(m.offset); ok {
+	if cluster, ok := q.compressed.Get(m.offset); ok {
 		return cluster, nil
 	}
 	packed := make([]byte, min(m.length, q.fileSize-m.offset))
@@ -200,7 +184,7 @@ func (q *Image) unpacked(m stretch) ([]byte, error) {
 	if err := q.inflater.unpack(cluster, packed); err != nil {
 		return nil, fmt.Errorf("compressed cluster at offset %d: %w", m.offset, err)
 	}
-	q.compressed.put(m.offset, cluster)
+	q.compressed.Put(m.offset, cluster)
 	return cluster, nil
 }
 

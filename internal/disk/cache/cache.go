@@ -1,13 +1,15 @@
-package qcow2
+// Package cache keeps tables and unpacked pieces of a disk image in bounded
+// memory.
+package cache
 
 import (
 	"container/list"
 	"sync"
 )
 
-// cache keeps the byte slices that were used last, up to a sum of bytes. It
+// Cache keeps the byte slices that were used last, up to a sum of bytes. It
 // is safe for concurrent use; the slices must not be changed.
-type cache struct {
+type Cache struct {
 	limit int
 
 	mu    sync.Mutex
@@ -21,11 +23,13 @@ type cached struct {
 	data []byte
 }
 
-func newCache(limit int) *cache {
-	return &cache{limit: limit, order: list.New(), byKey: map[int64]*list.Element{}}
+// New returns a cache of at most limit bytes; one slice is kept in any case.
+func New(limit int) *Cache {
+	return &Cache{limit: limit, order: list.New(), byKey: map[int64]*list.Element{}}
 }
 
-func (c *cache) get(key int64) ([]byte, bool) {
+// Get returns what was put under key, and whether it is still there.
+func (c *Cache) Get(key int64) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.byKey[key]
@@ -36,7 +40,8 @@ func (c *cache) get(key int64) ([]byte, bool) {
 	return e.Value.(cached).data, true
 }
 
-func (c *cache) put(key int64, data []byte) {
+// Put keeps data under key, and drops what was used least recently for it.
+func (c *Cache) Put(key int64, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.byKey[key]; ok {
