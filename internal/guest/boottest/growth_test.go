@@ -1,0 +1,117 @@
+package boottest
+
+import (
+	_ "embed"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+//go:embed testdata/growth.sh
+var growthScript string
+
+const (
+	// One partition, with all that a table can say of it.
+	gptTable = "label: gpt\nlabel-id: 6D2231E4-0975-4F35-A94F-56738C1A8150\n" +
+		"type=L, uuid=11111111-2222-3333-4444-555555555555, name=\"the root's\", attrs=\"LegacyBIOSBootable\"\n"
+	dosTable = "label: dos\nlabel-id: 0x12345678\n,,L,*\n"
+
+	imageSize  = 384 << 20
+	flavorSize = 768 << 20
+	// fullKiB is the least that a file system of the flavor's size has for files.
+	fullKiB = 700 << 10
+)
+
+// growths are an image's disks, which a flavor made larger; how is what the boot
+// program says of it, with DISK for the disk's name.
+var growths = []struct {
+	name, table string
+	how         string
+}{
+	{"gpt-ext4-sfdisk", gptTable, "the partition /dev/DISK1 has grown"},
+	{"gpt-ext4-sgdisk", gptTable, "the partition /dev/DISK1 has grown"},
+	{"gpt-ext4-parted", gptTable, "the partition /dev/DISK1 has grown"},
+	{"gpt-ext4-growpart", gptTable, "the partition /dev/DISK1 has grown"},
+	{"dos-ext4-sfdisk", dosTable, "the partition /dev/DISK1 has grown"},
+	{"dos-ext4-parted", dosTable, "the partition /dev/DISK1 has grown"},
+	{"logical-ext4-sfdisk", "label: dos\n,,E\n,,L\n", "the partition /dev/DISK5 has grown"},
+	{"dos-lvm.ext4-sfdisk", "label: dos\n,,8e\n", "the partition /dev/DISK1 has grown"},
+	{"dos-lvm.ext4-old", "label: dos\n,,8e\n", "made the partition /dev/DISK2"},
+	{"gpt-lvm.xfs-sfdisk", "label: gpt\n,,E6D6D379-F507-44C2-A23C-238F2A3DF928\n", "the partition /dev/DISK1 has grown"},
+	{"gpt-btrfs-sfdisk", gptTable, "the partition /dev/DISK1 has grown"},
+	{"disk-ext4-sfdisk", "", ""},
+}
+
+func TestRootGrowsOnRealDisks(t *testing.T) {
+	m := newMachine(t)
+	dir := t.TempDir()
+	before := map[string]string{}
+	for _, g := range growths {
+		path := filepath.Join(dir, g.name)
+		resize(t, path, imageSize)
+		if g.table != "" {
+			shell(t, dir, "sfdisk -q "+g.name+" <<'END'\n"+g.table+"END\n")
+		}
+		resize(t, path, flavorSize)
+		m.addDisk(g.name, path)
+		before[g.name] = table(t, path)
+	}
+	out := m.run(t, growthScript)
+	for i, g := range growths {
+		t.Run(g.name, func(t *testing.T) {
+			expectGrowth(t, out, g.name, strings.ReplaceAll(g.how, "DISK", "vd"+string(rune('a'+i))))
+			path := filepath.Join(dir, g.name)
+			if got := table(t, path); !strings.HasPrefix(got, before[g.name]) {
+				t.Errorf("the table changed in more than a size: got\n%s\nwant\n%s", got, before[g.name])
+			}
+			if strings.HasPrefix(g.name, "gpt-") {
+				if got := shell(t, dir, "sgdisk -v "+g.name); !strings.Contains(got, "No problems found") {
+					t.Errorf("sgdisk finds the table damaged: %s", got)
+				}
+			}
+		})
+	}
+}
+
+// expectGrowth looks at the machine's words on one disk.
+func expectGrowth(t *testing.T, out, name, how string) {
+	t.Helper()
+	form := regexp.MustCompile(`(?s)=== ` + regexp.QuoteMeta(name) + ` before \d+\n(.*?)=== \S+ status 0 after (\d+)\n` +
+		`=== \S+ again status 0 size (\d+)\n=== \S+ the files are still there\n=== \S+ sound\n`)
+	said := form.FindStringSubmatch(out)
+	if said == nil {
+		t.Fatalf("the disk did not grow in silence at the second boot, with sound files:\n%s", out)
+	}
+	if !strings.Contains(said[1], how) || strings.Contains(said[1], "could not") {
+		t.Errorf("got %q, want %q", said[1], how)
+	}
+	if size, err := strconv.Atoi(said[2]); err != nil || size < fullKiB {
+		t.Errorf("the file system has %s KiB, want at least %d", said[2], fullKiB)
+	}
+	if said[2] != said[3] {
+		t.Errorf("the second boot changed %s KiB to %s", said[2], said[3])
+	}
+}
+
+func resize(t *testing.T, path string, size int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var sizes = regexp.MustCompile(`(?m)size= *\d+|^last-lba:.*\n`)
+
+// table returns what a disk's partition table says, but for sizes.
+func table(t *testing.T, path string) string {
+	t.Helper()
+	return sizes.ReplaceAllString(shell(t, filepath.Dir(path), "sfdisk -d "+path+" 2>/dev/null || [ $? -eq 1 ]"), "size")
+}
