@@ -38,6 +38,8 @@ type Options struct {
 	Mode report.Mode
 	// Skip lists requirements that are neither looked at nor mended.
 	Skip []requirement.ID
+	// Settings say how the guest is to be.
+	Settings Settings
 	// Timeout bounds the program in the guest; 0 means DefaultTimeout.
 	Timeout time.Duration
 	// Progress, where given, is told the part of the work that begins. It is
@@ -72,7 +74,7 @@ func DefaultExecuteCommand(i Invocation) (string, error) {
 // to the end.
 func Run(ctx context.Context, comm packersdk.Communicator, opts Options) (*report.Report, error) {
 	r := newRun(comm, opts)
-	code, err := program()
+	code, err := program(opts.Settings)
 	if err != nil {
 		return nil, err
 	}

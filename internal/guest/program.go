@@ -26,13 +26,18 @@ var kinds = []struct{ dir, variable string }{
 // program is the one shell program that runs in the guest: every script, the
 // requirements in catalogue order, and a last line that starts it, so that a
 // program cut short does nothing.
-func program() ([]byte, error) {
+func program(settings Settings) ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n# shellcheck disable=SC2034\nset -eu\n")
 	ready, cleanup, err := requirementOrder()
 	if err != nil {
 		return nil, err
 	}
+	assignments, err := settings.script()
+	if err != nil {
+		return nil, err
+	}
+	b.WriteString(assignments)
 	fmt.Fprintf(&b, "READY='%s'\nCLEANUP='%s'\n", strings.Join(ready, " "), strings.Join(cleanup, " "))
 	for _, k := range kinds {
 		list, err := names("scripts/" + k.dir)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestEachRequirementHasItsScript(t *testing.T) {
-	code, err := program()
+	code, err := program(Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestEachRequirementHasItsScript(t *testing.T) {
 }
 
 func TestNoFunctionIsDefinedTwice(t *testing.T) {
-	code, err := program()
+	code, err := program(Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestNoFunctionIsDefinedTwice(t *testing.T) {
 }
 
 func TestProgramIsPlainShell(t *testing.T) {
-	code, err := program()
+	code, err := program(Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -326,6 +326,12 @@ func needPrograms(t *testing.T, programs ...string) {
 // of 4 GiB less 1 MiB, or of 2 GiB where arch is "small".
 func runInTree(t *testing.T, shell []string, root string, mode report.Mode, arch string, id requirement.ID) *transcript {
 	t.Helper()
+	return runWith(t, Settings{}, shell, root, mode, arch, id)
+}
+
+// runWith is runInTree with settings.
+func runWith(t *testing.T, settings Settings, shell []string, root string, mode report.Mode, arch string, id requirement.ID) *transcript {
+	t.Helper()
 	blocks := "1048320"
 	if arch == "small" {
 		blocks, arch = "524288", ""
@@ -346,7 +352,7 @@ func runInTree(t *testing.T, shell []string, root string, mode report.Mode, arch
 	if err := os.Mkdir(work, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	code, err := program()
+	code, err := program(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
