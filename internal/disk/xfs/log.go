@@ -16,6 +16,7 @@ const (
 	lrCycle      = 4
 	lrVersion    = 8
 	lrLength     = 12
+	lrTail       = 24
 	lrOperations = 40
 	lrUUID       = 304
 	lrSize       = 320
@@ -44,25 +45,36 @@ type xlog struct {
 	uuid   []byte
 }
 
-// logIsClean reports whether Linux would find nothing to recover: whether the
-// last record says that the file system was unmounted. It does what
-// xlog_find_tail of fs/xfs/xfs_log_recover.c does, with one difference: what
-// a crash has torn counts as unclean, even where Linux would do without it.
-// As there, checksums are not looked at, since a clean log may be of another
-// architecture.
+// logIsClean reports whether Linux would find nothing to recover. It does what
+// xlog_find_tail of fs/xfs/xfs_log_recover.c does; as there, checksums are not
+// looked at, since a clean log may be of another architecture.
 func (s *superblock) logIsClean(r io.ReaderAt) (bool, error) {
 	l, err := s.openLog(r)
-	if err != nil {
-		return false, err
-	}
-	head, err := l.head()
 	if err != nil {
 		return false, err
 	}
 	if first, err := l.cycle(0); err != nil || first == 0 {
 		return err == nil, err
 	}
-	return l.endsWithUnmount(head)
+	head, err := l.head()
+	if err != nil {
+		return false, err
+	}
+	last, err := l.recordBefore(head)
+	if err != nil {
+		return false, err
+	}
+	if last.end != head {
+		// It was torn, and is taken for not written: xlog_find_verify_log_record.
+		head = last.start
+		if last, err = l.recordBefore(head); err != nil {
+			return false, err
+		}
+	}
+	if last.tail == head {
+		return true, nil
+	}
+	return l.isUnmount(last, head)
 }
 
 func (s *superblock) openLog(r io.ReaderAt) (*xlog, error) {
@@ -163,36 +175,39 @@ func (l *xlog) find(from, to int64, cycle uint32) (int64, error) {
 	return -1, nil
 }
 
-// endsWithUnmount reports whether the record before head is that of an
-// unmount, and ends there: xlog_rseek_logrec_hdr, xlog_check_unmount_rec.
-func (l *xlog) endsWithUnmount(head int64) (bool, error) {
+// record is a record of the log; the places are block numbers. Recovery starts
+// at tail.
+type record struct {
+	start, body, end int64
+	tail             int64
+	operations       uint32
+}
+
+// recordBefore finds the last record that starts before head.
+func (l *xlog) recordBefore(head int64) (record, error) {
 	for back := int64(1); back <= min(l.blocks, maxRecordBlocks); back++ {
 		at := (head - back + l.blocks) % l.blocks
 		header, err := l.read(at, 1)
 		if err != nil {
-			return false, err
+			return record{}, err
 		}
 		if be.Uint32(header) == logMagic {
-			return l.isUnmount(header, at, head)
+			return l.parseRecord(header, at)
 		}
 	}
-	return false, diskerr.Corrupt("no record before its head at block %d of %d", head, l.blocks)
+	return record{}, diskerr.Corrupt("no record before its head at block %d of %d", head, l.blocks)
 }
 
-func (l *xlog) isUnmount(header []byte, at, head int64) (bool, error) {
+func (l *xlog) parseRecord(header []byte, at int64) (record, error) {
 	if uuid := header[lrUUID : lrUUID+16]; !bytes.Equal(uuid, l.uuid) {
-		return false, diskerr.Corrupt("its record at block %d belongs to another file system", at)
+		return record{}, diskerr.Corrupt("its record at block %d belongs to another file system", at)
 	}
 	body := at + l.headerBlocks(header)
 	length := (int64(be.Uint32(header[lrLength:])) + basicBlock - 1) / basicBlock
-	if (body+length)%l.blocks != head || be.Uint32(header[lrOperations:]) != 1 {
-		return false, nil
-	}
-	operation, err := l.read(body%l.blocks, 1)
-	if err != nil {
-		return false, err
-	}
-	return operation[opFlags]&opUnmount != 0, nil
+	return record{
+		start: at, body: body % l.blocks, end: (body + length) % l.blocks,
+		tail: int64(be.Uint32(header[lrTail+4:])), operations: be.Uint32(header[lrOperations:]),
+	}, nil
 }
 
 // headerBlocks is xlog_logrec_hblks.
@@ -202,4 +217,17 @@ func (l *xlog) headerBlocks(header []byte) int64 {
 		return (size + cycleBytes - 1) / cycleBytes
 	}
 	return 1
+}
+
+// isUnmount reports whether the record is that of an unmount, and the last:
+// xlog_check_unmount_rec.
+func (l *xlog) isUnmount(last record, head int64) (bool, error) {
+	if last.end != head || last.operations != 1 {
+		return false, nil
+	}
+	operation, err := l.read(last.body, 1)
+	if err != nil {
+		return false, err
+	}
+	return operation[opFlags]&opUnmount != 0, nil
 }

@@ -10,15 +10,13 @@ import (
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/xfs"
 )
 
 // sameState compares what is said of the log with what xfs_logprint says.
 func sameState(t testing.TB, path, when string) (clean bool) {
 	t.Helper()
 	g := openFS(t, path).Geometry
-	// What it prints of the log's content may fail.
-	out := disktest.Run(t, "sh", "-c", `xfs_logprint -t "$1" 2>&1 | sed -n '/state:/{p;q;}'`, "sh", path)
+	out := stateOf(t, path)
 	clean = strings.Contains(out, "state: <CLEAN>")
 	if clean == strings.Contains(out, "state: <DIRTY>") {
 		t.Fatalf("%s: no state in:\n%s", when, out)
@@ -27,6 +25,13 @@ func sameState(t testing.TB, path, when string) (clean bool) {
 		t.Errorf("%s: got %v %q, but xfs_logprint says clean: %v", when, g.Clean, g.Unclean, clean)
 	}
 	return clean
+}
+
+// stateOf is what xfs_logprint says of the log's state; what it says of its
+// content may fail.
+func stateOf(t testing.TB, path string) string {
+	t.Helper()
+	return disktest.Run(t, "sh", "-c", `xfs_logprint -t "$1" 2>&1 | sed -n '/state:/{p;q;}'`, "sh", path)
 }
 
 // copyOf is what a disk would have if the machine was cut off now.
@@ -108,16 +113,13 @@ func TestMachineThatWasCutOffIsUnclean(t *testing.T) {
 }
 
 // TestDamagedLogIsUnclean edits the log of a new file system: the record of an
-// unmount in its first block, and its body in the second.
+// unmount in its first block, and its body in the second. What xfs_logprint
+// takes for dirty, or for no log, is never clean.
 func TestDamagedLogIsUnclean(t *testing.T) {
-	disktest.Need(t, "doubting damaged logs", "mkfs.xfs", "xfs_db")
-	path := makeFS(t, 16)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := number(t, xfsdb(t, path, "sb 0", "p logstart"), `logstart = (\d+)`) * 4096
-	length := number(t, xfsdb(t, path, "sb 0", "p logblocks"), `logblocks = (\d+)`) * 4096
+	disktest.Need(t, "doubting damaged logs", "mkfs.xfs", "xfs_db", "xfs_logprint")
+	pristine := makeFS(t, 16)
+	start := number(t, xfsdb(t, pristine, "sb 0", "p logstart"), `logstart = (\d+)`) * 4096
+	length := number(t, xfsdb(t, pristine, "sb 0", "p logblocks"), `logblocks = (\d+)`) * 4096
 	tests := []struct {
 		name string
 		edit func(log []byte)
@@ -125,13 +127,18 @@ func TestDamagedLogIsUnclean(t *testing.T) {
 	}{
 		{"nothing", func([]byte) {}, ""},
 		{"never written", func(log []byte) { clear(log) }, ""},
+		{"torn after the unmount", func(log []byte) { copy(log[1024:], record(log, 2, 600)) }, ""},
 		{"another magic", func(log []byte) { log[0] = 1 }, "no record before its head"},
 		{"another file system's", func(log []byte) { log[304] ^= 1 }, "belongs to another file system"},
-		{"not the last", func(log []byte) { put32(log[1024:], 1) }, "must be recovered"},
-		{"two operations", func(log []byte) { put32(log[40:], 2) }, "must be recovered"},
-		{"no unmount", func(log []byte) { log[512+9] = 0 }, "must be recovered"},
-		{"absurd length", func(log []byte) { put32(log[12:], 0xffffffff) }, "must be recovered"},
-		{"absurd size", func(log []byte) { put32(log[320:], 0xffffffff) }, "must be recovered"},
+		{"something after the unmount", func(log []byte) {
+			copy(log[1024:], record(log, 2, 512))
+			put32(log[1024+512:], 1)
+		}, "must be recovered"},
+		{"no record after the unmount", func(log []byte) { put32(log[1024:], 1) }, "no record before its head"},
+		{"two operations", func(log []byte) { put32(log[28:], 7); put32(log[40:], 2) }, "must be recovered"},
+		{"no unmount", func(log []byte) { put32(log[28:], 7); log[512+9] = 0 }, "must be recovered"},
+		{"absurd length", func(log []byte) { put32(log[12:], 0xffffffff) }, "no record before its head"},
+		{"absurd size", func(log []byte) { put32(log[320:], 0xffffffff) }, "no record before its head"},
 		{"all of one cycle", func(log []byte) {
 			for at := 1024; at < len(log); at += 512 {
 				put32(log[at:], 1)
@@ -142,21 +149,37 @@ func TestDamagedLogIsUnclean(t *testing.T) {
 				put32(log[at:], 1)
 			}
 			put32(log[50*512:], 0)
-		}, "must be recovered"},
+		}, "no record before its head"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			image := bytes.Clone(whole)
-			test.edit(image[start : start+length])
-			fsys, err := xfs.Open(bytes.NewReader(image), int64(len(image)))
+			path := copyOf(t, pristine)
+			image, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if g := fsys.Geometry; g.Clean != (test.want == "") || !strings.Contains(g.Unclean, test.want) {
+			test.edit(image[start : start+length])
+			if err := os.WriteFile(path, image, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if g := openFS(t, path).Geometry; g.Clean != (test.want == "") || !strings.Contains(g.Unclean, test.want) {
 				t.Errorf("got %v %q, want %q", g.Clean, g.Unclean, test.want)
+			}
+			if state := stateOf(t, path); test.want == "" && !strings.Contains(state, "<CLEAN>") {
+				t.Errorf("xfs_logprint says %q", state)
 			}
 		})
 	}
+}
+
+// record is the first block of a record at block at, of length bytes, with two
+// operations, like the first record of the log but for that.
+func record(log []byte, at, length uint32) []byte {
+	block := bytes.Clone(log[:512])
+	for offset, n := range map[int]uint32{12: length, 20: at, 28: at, 40: 2} {
+		put32(block[offset:], n)
+	}
+	return block
 }
 
 func put32(p []byte, n uint32) { binary.BigEndian.PutUint32(p, n) }

@@ -216,8 +216,10 @@ func inodeOf(t testing.TB, fsys *filesystem.FS, name string) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return info.Sys().(*filesystem.Stat).Ino
+	return statOf(info).Ino
 }
+
+func statOf(info fs.FileInfo) *filesystem.Stat { return info.Sys().(*filesystem.Stat) }
 
 // treeFor is disktest.Tree without links that are too long for XFS
 // (XFS_SYMLINK_MAXLEN).

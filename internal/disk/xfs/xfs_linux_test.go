@@ -1,0 +1,282 @@
+package xfs_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/xfs"
+)
+
+// fewFiles has a file, a link, and a directory with blocks.
+func fewFiles(t testing.TB) string {
+	t.Helper()
+	tree := t.TempDir()
+	fill(t, filepath.Join(tree, "dir"), 50, 0)
+	if err := os.WriteFile(filepath.Join(tree, "file"), []byte(strings.Repeat("hello\n", 1000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/file", filepath.Join(tree, "link")); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func TestFileSystemKeepsTheRulesOfIOFS(t *testing.T) {
+	disktest.Need(t, "the rules of io/fs", "mkfs.xfs")
+	if err := fstest.TestFS(openFS(t, makeFrom(t, fewFiles(t), 16)), "file", "link", "dir/-0"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTimesBeforeAndAfter32BitsAreRead(t *testing.T) {
+	needMount(t, "reading early and late times")
+	for args, times := range map[string][]time.Time{
+		"-m bigtime=1": {time.Date(1901, 12, 13, 20, 45, 53, 1, time.UTC), time.Date(1969, 1, 2, 3, 4, 5, 6, time.UTC), time.Date(2486, 1, 2, 3, 4, 5, 999999999, time.UTC)},
+		"-m bigtime=0": {time.Date(1901, 12, 13, 20, 45, 53, 1, time.UTC), time.Date(2038, 1, 19, 3, 14, 6, 999999999, time.UTC)},
+	} {
+		path := makeFS(t, 16, strings.Fields(args)...)
+		mounted(t, path, func(dir string) {
+			for i, when := range times {
+				name := filepath.Join(dir, fmt.Sprint(i))
+				disktest.Run(t, "touch", "-d", when.Format(time.RFC3339Nano), name)
+			}
+		})
+		fsys := openFS(t, path)
+		for i, want := range times {
+			if info, err := fsys.Stat(fmt.Sprint(i)); err != nil || !info.ModTime().Equal(want) {
+				t.Errorf("%s: got %v, %v, want %v", args, info, err, want)
+			}
+		}
+	}
+}
+
+func TestOldInodeCountsItsLinks(t *testing.T) {
+	disktest.Need(t, "reading inodes of version 1", "mkfs.xfs", "xfs_db")
+	path := makeFrom(t, fewFiles(t), 16, "-m", "crc=0")
+	ino := inodeOf(t, openFS(t, path), "file")
+	xfsdb(t, path, fmt.Sprintf("inode %d", ino), "write core.version 1", "write core.nlinkv1 3")
+	n, err := openFS(t, path).Stat("file")
+	if err != nil || n.Mode() != 0o644 {
+		t.Fatalf("got %v, %v", n, err)
+	}
+	if got := statOf(n).Nlink; got != 3 {
+		t.Errorf("got %d links, want 3", got)
+	}
+}
+
+func TestNewUUIDLeavesTheBlocksReadable(t *testing.T) {
+	disktest.Need(t, "reading xfs with a new UUID", "mkfs.xfs", "xfs_db")
+	const uuid = "12345678-1234-1234-1234-123456789abc"
+	path := makeFrom(t, fewFiles(t), 16, "-m", "uuid=11111111-1111-1111-1111-111111111111")
+	xfsdb(t, path, "uuid "+uuid)
+	fsys := openFS(t, path)
+	if g := fsys.Geometry; g.UUID != uuid || !g.Clean || !strings.Contains(fmt.Sprint(g.Features), "META_UUID") {
+		t.Errorf("got %+v", g)
+	}
+	if err := disktest.FirstError(fsys); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFeaturesThatAreNotReadAreNamed sets bits of the superblock, from bit 0
+// on: of sb_versionnum, sb_features2, sb_features_incompat.
+func TestFeaturesThatAreNotReadAreNamed(t *testing.T) {
+	disktest.Need(t, "refusing features that are not read", "mkfs.xfs")
+	image := map[string][]byte{}
+	for _, args := range []string{"crc=0", "crc=1"} {
+		var err error
+		if image[args], err = os.ReadFile(makeFrom(t, fewFiles(t), 16, "-m", args)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		args   string
+		offset int
+		bit    int
+		want   string // of the error; empty: it is read
+	}{
+		{"crc=0", 102, 9, "SHARED"},
+		{"crc=0", 102, 14, "ASCII_CI"},
+		{"crc=1", 102, 14, "ASCII_CI"},
+		{"crc=0", 204, 4, "PARENT"},
+		{"crc=0", 204, 8, "CRC"},
+		{"crc=0", 204, 20, "0x100000"},
+		{"crc=0", 208, 20, "0x100000"},
+		{"crc=1", 220, 6, ""},
+		{"crc=1", 220, 7, ""},
+		{"crc=1", 220, 8, "METADIR"},
+		{"crc=1", 220, 9, "ZONED"},
+		{"crc=1", 220, 11, "0x800"},
+		{"crc=1", 220, 31, "0x80000000"},
+		{"crc=1", 216, 31, ""},
+		{"crc=1", 212, 31, ""},
+	} {
+		broken := bytes.Clone(image[test.args])
+		broken[test.offset-1-test.bit/8] |= 1 << (test.bit % 8)
+		mendSuperblock(broken)
+		err := errorOf(broken)
+		if (err == nil) != (test.want == "") || err != nil && (!errors.Is(err, diskerr.ErrUnsupported) || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s, bit %d before byte %d: got %v, want ErrUnsupported with %q", test.args, test.bit, test.offset, err, test.want)
+		}
+	}
+}
+
+func TestFileSystemInNeedOfRepairIsUnclean(t *testing.T) {
+	disktest.Need(t, "file systems that need repair", "mkfs.xfs")
+	image, err := os.ReadFile(makeFS(t, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[int]string{219: "need of repair", 48: "another device"} {
+		broken := bytes.Clone(image)
+		broken[219] |= 0x10
+		if at == 48 {
+			broken[219] &^= 0x10
+			clear(broken[48:56])
+		}
+		mendSuperblock(broken)
+		fsys, err := xfs.Open(bytes.NewReader(broken), int64(len(broken)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g := fsys.Geometry; g.Clean || !strings.Contains(g.Unclean, want) {
+			t.Errorf("got %v %q, want %q", g.Clean, g.Unclean, want)
+		}
+	}
+}
+
+func TestOpenTellsWhatIsNotThereFromWhatIsBroken(t *testing.T) {
+	disktest.Need(t, "refusing broken superblocks", "mkfs.xfs")
+	whole, err := os.ReadFile(makeFS(t, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := func(at int, value ...byte) []byte {
+		image := bytes.Clone(whole)
+		copy(image[at:], value)
+		mendSuperblock(image)
+		return image
+	}
+	for _, test := range []struct {
+		name string
+		data []byte
+		want error
+	}{
+		{"empty", nil, diskerr.ErrNotFound},
+		{"zeros", make([]byte, 1<<20), diskerr.ErrNotFound},
+		{"cut off", whole[:15<<20], diskerr.ErrCorrupt},
+		{"cut off in the superblock", whole[:300], diskerr.ErrCorrupt},
+		{"version 3", edited(101, 0xa3), diskerr.ErrUnsupported},
+		{"in progress", edited(126, 1), diskerr.ErrCorrupt},
+		{"sectors of 0", edited(102, 0, 0), diskerr.ErrCorrupt},
+		{"sectors of 65280", edited(102, 0xff, 0), diskerr.ErrCorrupt},
+		{"blocks of 0", edited(4, 0, 0, 0, 0), diskerr.ErrCorrupt},
+		{"blocks of 512", edited(4, 0, 0, 2, 0), diskerr.ErrCorrupt},
+		{"blocks of 128 KiB", edited(4, 0, 2, 0, 0), diskerr.ErrCorrupt},
+		{"blocks of 2^200", edited(120, 200), diskerr.ErrCorrupt},
+		{"inodes of 256", edited(104, 1, 0), diskerr.ErrCorrupt},
+		{"inodes of 2^255", edited(122, 255), diskerr.ErrCorrupt},
+		{"blocks of 255 inodes", edited(106, 0, 255), diskerr.ErrCorrupt},
+		{"blocks of 2^255 inodes", edited(123, 255), diskerr.ErrCorrupt},
+		{"directory blocks of 2^255", edited(192, 255), diskerr.ErrCorrupt},
+		{"no allocation groups", edited(88, 0, 0, 0, 0), diskerr.ErrCorrupt},
+		{"2^32-1 allocation groups", edited(88, 255, 255, 255, 255), diskerr.ErrCorrupt},
+		{"allocation groups of 0", edited(84, 0, 0, 0, 0), diskerr.ErrCorrupt},
+		{"allocation groups of 2^32-1", edited(84, 255, 255, 255, 255), diskerr.ErrCorrupt},
+		{"allocation groups of 2^255", edited(124, 255), diskerr.ErrCorrupt},
+		{"2^64-1 blocks", edited(8, 255, 255, 255, 255, 255, 255, 255, 255), diskerr.ErrCorrupt},
+		{"no blocks", edited(8, 0, 0, 0, 0, 0, 0, 0, 0), diskerr.ErrCorrupt},
+		{"no root", edited(56, 0, 0, 0, 0, 0, 0, 0, 0), diskerr.ErrCorrupt},
+		{"absurd root", edited(56, 255, 255, 255, 255, 255, 255, 255, 255), diskerr.ErrCorrupt},
+	} {
+		if _, err := xfs.Open(bytes.NewReader(test.data), int64(len(test.data))); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+	}
+}
+
+func TestImpossibleInodesAreRefused(t *testing.T) {
+	disktest.Need(t, "refusing impossible inodes", "mkfs.xfs", "xfs_db")
+	const file, dir, link = "file", "dir", "link"
+	for _, version := range []string{"crc=0", "crc=1"} {
+		pristine := makeFrom(t, fewFiles(t), 16, "-m", version)
+		fsys := openFS(t, pristine)
+		fork := map[string]string{"crc=0": "u", "crc=1": "u3"}[version]
+		block := map[string]string{"crc=0": "b", "crc=1": "b"}[version]
+		for _, test := range []struct {
+			name     string
+			commands string
+			want     string
+			kind     error
+		}{
+			{file, "core.magic 0", "magic is missing", diskerr.ErrCorrupt},
+			{file, "core.version 7", "impossible version 7", diskerr.ErrCorrupt},
+			{file, "core.mode 0", "not in use", diskerr.ErrCorrupt},
+			{file, "core.size #8000000000000000", "impossible size", diskerr.ErrCorrupt},
+			{file, "core.forkoff 255", "impossible fork offset", diskerr.ErrCorrupt},
+			{file, "core.format 1", "impossible format", diskerr.ErrCorrupt},
+			{file, "core.format 3", "B+tree", diskerr.ErrCorrupt},
+			{file, "core.realtime 1", "real-time device", diskerr.ErrUnsupported},
+			{file, "core.nextents 100", "100 extents in", diskerr.ErrCorrupt},
+			{file, "core.nextents 0x7fffffff", "pieces", diskerr.ErrUnsupported},
+			{file, fork + ".bmx[0].blockcount 0", "out of order", diskerr.ErrCorrupt},
+			{file, fork + ".bmx[0].blockcount 0x1fffff", "impossible block", diskerr.ErrCorrupt},
+			{file, fork + ".bmx[0].startblock 0", "impossible block", diskerr.ErrCorrupt},
+			{file, fork + ".bmx[0].startblock 0xfffffffffffff", "impossible", diskerr.ErrCorrupt},
+			{file, fork + ".bmx[0].startoff 0x3fffffffffffff", "out of order", diskerr.ErrCorrupt},
+			{link, "core.size 0", "target of 0 bytes", diskerr.ErrCorrupt},
+			{link, "core.size 1024", "target of 1024 bytes in", diskerr.ErrCorrupt},
+			{link, "core.size 1025", "target of 1025 bytes", diskerr.ErrCorrupt},
+			{dir, fork + ".bmx[0].extentflag 1", "never written", diskerr.ErrCorrupt},
+			{dir, fork + ".bmx[0].startoff 1", "magic", diskerr.ErrCorrupt},
+			{dir, fork + ".bmx[0].startoff 0x10000000", "index block with the magic", diskerr.ErrCorrupt},
+			{dir, fork + ".bmx[0].blockcount 0x1fffff", "impossible block", diskerr.ErrCorrupt},
+			{dir, "core.nextents 0", "no blocks", diskerr.ErrCorrupt},
+			{dir, "core.format 1", "bytes of entries in", diskerr.ErrCorrupt},
+			{dir + "\ndblock 0", block + "tail.count 0xffffffff", "index of 4294967295 entries", diskerr.ErrCorrupt},
+			{dir + "\ndblock 0", block + "u[3].namelen 255", "says that it is at", diskerr.ErrCorrupt},
+			{dir + "\ndblock 0", block + "u[3].namelen 0", "entry", diskerr.ErrCorrupt},
+			{dir + "\ndblock 0", block + "u[3].tag 7", "says that it is at 7", diskerr.ErrCorrupt},
+			{dir + "\ndblock 0", block + "u[3].inumber 0", "impossible block", diskerr.ErrCorrupt},
+		} {
+			t.Run(version+" "+test.name+" "+test.commands, func(t *testing.T) {
+				name, block, _ := strings.Cut(test.name, "\n")
+				path := copyOf(t, pristine)
+				commands := []string{fmt.Sprintf("inode %d", inodeOf(t, fsys, name))}
+				if block != "" {
+					commands = append(commands, block)
+				}
+				xfsdb(t, path, append(commands, "write -d "+test.commands)...)
+				image, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errorOf(image); !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("got %v, want %v that says %q", err, test.kind, test.want)
+				}
+			})
+		}
+	}
+}
+
+// mendSuperblock makes the superblock's checksum right again, if its sector
+// can have one.
+func mendSuperblock(image []byte) {
+	size := int(binary.BigEndian.Uint16(image[102:]))
+	if size < 512 || size > len(image) {
+		return
+	}
+	clear(image[224:228])
+	binary.LittleEndian.PutUint32(image[224:], crc32.Checksum(image[:size], crc32.MakeTable(crc32.Castagnoli)))
+}
