@@ -16,8 +16,8 @@ var packages = map[string]string{
 	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs",
 	"sfdisk": "fdisk", "sgdisk": "gdisk", "blkid": "util-linux",
 	"mkfs.vfat": "dosfstools", "mcopy": "mtools", "mdel": "mtools", "mlabel": "mtools",
-	"lvm": "lvm2",
-	"mount": "mount", "umount": "mount",
+	"lvm":   "lvm2",
+	"mount": "mount", "umount": "mount", "losetup": "mount",
 	"mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "xfs_logprint": "xfsprogs", "xfs_io": "xfsprogs",
 }
 
