@@ -228,3 +228,28 @@ func indexes(m image, content string) [][]byte {
 		found = append(found, m[at-1:])
 	}
 }
+
+// flipped copies the file with a bit changed 300 bytes behind each offset.
+func flipped(t testing.TB, path string, offsets []int64) string {
+	t.Helper()
+	copied := filepath.Join(t.TempDir(), "flipped")
+	disktest.Run(t, "cp", "--sparse=always", path, copied)
+	f, err := os.OpenFile(copied, os.O_RDWR, 0)
+	for _, off := range offsets {
+		b := make([]byte, 1)
+		if err == nil {
+			_, err = f.ReadAt(b, off+300)
+		}
+		if err == nil {
+			b[0] ^= 1
+			_, err = f.WriteAt(b, off+300)
+		}
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}

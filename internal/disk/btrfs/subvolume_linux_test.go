@@ -16,11 +16,11 @@ import (
 )
 
 // mounted makes a file system that Linux fills, which is unmounted again.
-func mounted(t testing.TB, what, options string, fill func(dir string)) string {
+func mounted(t testing.TB, what string, fill func(dir string)) string {
 	t.Helper()
 	disktest.Need(t, what, "mkfs.btrfs", "btrfs")
 	path := makeFS(t, "", "120M")
-	disktest.Mount(t, what, path, "btrfs", options, fill)
+	disktest.Mount(t, what, path, "btrfs", "defaults", fill)
 	return path
 }
 
@@ -39,7 +39,7 @@ func write(t testing.TB, path, content string) {
 // subvolume that a second snapshot has only the name of.
 func snapper(t testing.TB) string {
 	t.Helper()
-	return mounted(t, "reading subvolumes", "defaults", func(dir string) {
+	return mounted(t, "reading subvolumes", func(dir string) {
 		run := func(args ...string) { disktest.Run(t, "btrfs", append([]string{"subvolume"}, args...)...) }
 		at := func(name string) string { return filepath.Join(dir, name) }
 		run("create", at("@"))
@@ -79,7 +79,7 @@ func TestSubvolumesAreListedWithTheirPaths(t *testing.T) {
 func TestDefaultSubvolumeIsTheTopLevelUntilAnotherIsSet(t *testing.T) {
 	for want, path := range map[uint64]string{
 		258:            snapper(t),
-		btrfs.TopLevel: mounted(t, "the default subvolume", "defaults", func(string) {}),
+		btrfs.TopLevel: mounted(t, "the default subvolume", func(string) {}),
 	} {
 		if got, err := openVolume(t, path).Default(); err != nil || got != want {
 			t.Errorf("got %d, %v, want %d", got, err, want)
@@ -156,7 +156,7 @@ func TestOnlySubvolumesAreOpened(t *testing.T) {
 // was synced: that is what pulling the plug leaves.
 func TestLogTreeIsToldOf(t *testing.T) {
 	crashed := filepath.Join(t.TempDir(), "crashed")
-	whole := mounted(t, "telling clean from unclean file systems", "defaults", func(dir string) {
+	whole := mounted(t, "telling clean from unclean file systems", func(dir string) {
 		write(t, filepath.Join(dir, "before"), "before")
 		disktest.Run(t, "sync", "-f", dir)
 		write(t, filepath.Join(dir, "synced"), "synced")

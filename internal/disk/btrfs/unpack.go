@@ -59,7 +59,8 @@ func unpackZlib(out, packed []byte) error {
 	if err != nil {
 		return err
 	}
-	return fill(out, d)
+	_, err = fill(out, d)
+	return err
 }
 
 // maxZstdWindow is more than Linux writes: fs/btrfs/zstd.c,
@@ -78,25 +79,26 @@ func (u *unpacker) unpackZstd(out, packed []byte) error {
 	if err := d.Reset(bytes.NewReader(packed)); err != nil {
 		return err
 	}
-	err := fill(out, d)
+	n, err := fill(out, d)
 	// What follows the stream is taken for another one.
-	if errors.Is(err, zstd.ErrMagicMismatch) {
+	if n > 0 && errors.Is(err, zstd.ErrMagicMismatch) {
 		return nil
 	}
 	return err
 }
 
-// fill reads until out is full or the stream ends.
-func fill(out []byte, stream io.Reader) error {
-	for n := 0; n < len(out); {
+// fill reads until out is full or the stream ends, and tells how much it read.
+func fill(out []byte, stream io.Reader) (int, error) {
+	n := 0
+	for n < len(out) {
 		read, err := stream.Read(out[n:])
 		n += read
 		switch {
-		case errors.Is(err, io.EOF):
-			return nil
+		case errors.Is(err, io.EOF) && n > 0:
+			return n, nil
 		case err != nil:
-			return err
+			return n, err
 		}
 	}
-	return nil
+	return n, nil
 }
