@@ -8,7 +8,9 @@ import (
 	"unicode"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/ova"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/qcow2"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/unpack"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vdi"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhd"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhdx"
@@ -50,13 +52,13 @@ var signatures = []signature{
 	{kind{foreign: "a Parallels image", remedy: convert}, 0, "WithoutFreeSpace"},
 	{kind{foreign: "a Parallels image", remedy: convert}, 0, "WithouFreSpacExt"},
 	{kind{foreign: "a LUKS container", remedy: "decrypt it: nothing in it can be inspected"}, 0, "LUKS\xba\xbe"},
-	{kind{foreign: "compressed with gzip", remedy: "unpack it with gunzip"}, 0, "\x1f\x8b\x08"},
-	{kind{foreign: "compressed with xz", remedy: "unpack it with unxz"}, 0, "\xfd7zXZ\x00"},
-	{kind{foreign: "compressed with zstd", remedy: "unpack it with unzstd"}, 0, "\x28\xb5\x2f\xfd"},
+	{kind{wrapping: WrappingGzip}, 0, unpack.GzipMagic},
+	{kind{wrapping: WrappingXZ}, 0, unpack.XZMagic},
+	{kind{wrapping: WrappingZstd}, 0, unpack.ZstdMagic},
 	{kind{foreign: "compressed with bzip2", remedy: "unpack it with bunzip2"}, 0, "BZh"},
 	{kind{foreign: "compressed with lz4", remedy: "unpack it with unlz4"}, 0, "\x04\x22\x4d\x18"},
 	{kind{foreign: "a ZIP archive", remedy: "unpack it, and take the disk in it"}, 0, "PK\x03\x04"},
-	{kind{foreign: "a tar archive, such as an OVA", remedy: "unpack it with tar, and take the disk in it"}, 257, "ustar"},
+	{kind{wrapping: WrappingOVA}, ova.MagicOffset, ova.Magic},
 	{kind{foreign: "an ISO 9660 image", remedy: medium}, 0x8001, "CD001"},
 	{kind{foreign: "a UDF image", remedy: medium}, 0x8001, "NSR02"},
 	{kind{foreign: "a UDF image", remedy: medium}, 0x8001, "NSR03"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/qcow2"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/unpack"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vdi"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhd"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhdx"
@@ -44,10 +45,10 @@ type Wrapping string
 
 // The wrappings that are taken off.
 const (
-	WrappingOVA  Wrapping = "ova"
-	WrappingGzip Wrapping = "gzip"
-	WrappingXZ   Wrapping = "xz"
-	WrappingZstd Wrapping = "zstd"
+	WrappingOVA  = Wrapping("ova")
+	WrappingGzip = Wrapping(unpack.Gzip)
+	WrappingXZ   = Wrapping(unpack.XZ)
+	WrappingZstd = Wrapping(unpack.Zstd)
 )
 
 // Options are for the unpacking of a compressed image.

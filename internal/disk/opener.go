@@ -3,12 +3,17 @@ package disk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strconv"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/ova"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/qcow2"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/unpack"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vdi"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhd"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vhdx"
@@ -21,7 +26,9 @@ type opener struct {
 	options Options
 	// extents opens the files of a VMDK descriptor; nil opens none.
 	extents vmdk.Opener
-	closers []io.Closer
+	// wrapping is what was taken off so far, from the outside.
+	wrapping []Wrapping
+	closers  []io.Closer
 }
 
 // open opens the image in r. What was opened for it is closed on any error.
@@ -35,19 +42,22 @@ func (o *opener) open(r io.ReaderAt, size int64) (*Image, error) {
 	return image, nil
 }
 
-// image takes off one wrapping after the other.
+// image takes off one wrapping after the other, and opens what is inside.
 func (o *opener) image(r io.ReaderAt, size int64) (*Image, error) {
 	found, err := detect(r, size)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if found.foreign != "" {
+	case found.foreign != "":
 		return nil, found.refusal()
+	case found.wrapping != "":
+		return o.unwrap(found.wrapping, r, size)
 	}
 	image, err := o.format(found.format, r, size)
 	if err != nil {
 		return nil, err
 	}
+	image.info.Wrapping = o.wrapping
 	if image.asRaw, err = partition.Violations(image, image.Size()); err != nil {
 		return nil, err
 	}
@@ -55,6 +65,36 @@ func (o *opener) image(r io.ReaderAt, size int64) (*Image, error) {
 		return nil, err
 	}
 	return image, checkDisk(image)
+}
+
+// unwrap opens what is inside a wrapping. Of each kind one is taken off, which
+// is what people make: a compressed OVA, or a compressed disk in an OVA.
+func (o *opener) unwrap(w Wrapping, r io.ReaderAt, size int64) (*Image, error) {
+	if slices.ContainsFunc(o.wrapping, func(before Wrapping) bool { return (before == WrappingOVA) == (w == WrappingOVA) }) {
+		return nil, diskerr.Unsupported("inside %s there is %s again, which is not read: unpack it", o.wrapping[0], w)
+	}
+	o.wrapping = append(o.wrapping, w)
+	o.extents = nil
+	if w == WrappingOVA {
+		d, err := ova.Find(r, size)
+		if err != nil {
+			return nil, err
+		}
+		image, err := o.image(d, d.Size())
+		if err != nil {
+			return nil, fmt.Errorf("disk %s of the OVA: %w", strconv.Quote(d.Name), err)
+		}
+		return image, nil
+	}
+	f, err := unpack.Unpack(o.ctx, unpack.Source{
+		ReaderAt: r, Size: size, Kind: unpack.Kind(w), Limit: o.options.UnpackLimit,
+		TempDir: o.options.TempDir, Progress: o.options.Progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.closers = append(o.closers, f)
+	return o.image(f, f.Size)
 }
 
 // virtualDisk is what the packages of the formats open.

@@ -18,6 +18,7 @@ var packages = map[string]string{
 	"mkfs.vfat": "dosfstools", "mcopy": "mtools", "mdel": "mtools", "mlabel": "mtools",
 	"lvm":   "lvm2",
 	"mount": "mount", "umount": "mount", "losetup": "mount",
+	"gzip": "gzip", "xz": "xz-utils", "zstd": "zstd", "tar": "tar", "python3": "python3",
 	"mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "xfs_logprint": "xfsprogs", "xfs_io": "xfsprogs",
 }
 
