@@ -16,7 +16,7 @@ var packages = map[string]string{
 	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs",
 	"sfdisk": "fdisk", "sgdisk": "gdisk", "blkid": "util-linux",
 	"mkfs.vfat": "dosfstools", "mcopy": "mtools", "mdel": "mtools", "mlabel": "mtools",
-	"lvm":   "lvm2",
+	"lvm": "lvm2", "cryptsetup": "cryptsetup-bin", "mkswap": "util-linux",
 	"mount": "mount", "umount": "mount", "losetup": "mount",
 	"gzip": "gzip", "xz": "xz-utils", "zstd": "zstd", "tar": "tar", "python3": "python3",
 	"mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "xfs_logprint": "xfsprogs", "xfs_io": "xfsprogs",
