@@ -1,6 +1,8 @@
 package xfs
 
 import (
+	"bytes"
+
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/readat"
 )
@@ -22,45 +24,56 @@ func (n *inode) readTarget() (string, error) {
 	if size == 0 || size > maxTarget {
 		return "", diskerr.Corrupt("target of %d bytes", size)
 	}
+	target, err := n.targetBytes(size)
+	if err != nil {
+		return "", err
+	}
+	if bytes.IndexByte(target, 0) >= 0 {
+		return "", diskerr.Corrupt("impossible target %q", target)
+	}
+	return string(target), nil
+}
+
+func (n *inode) targetBytes(size int64) ([]byte, error) {
 	if n.format == formatLocal {
 		if size > int64(len(n.fork)) {
-			return "", diskerr.Corrupt("target of %d bytes in %d of the inode", size, len(n.fork))
+			return nil, diskerr.Corrupt("target of %d bytes in %d of the inode", size, len(n.fork))
 		}
-		return string(n.fork[:size]), nil
+		return n.fork[:size], nil
 	}
 	list, err := n.readExtents()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if n.d.sb.features.v5() {
 		return n.joinTarget(list)
 	}
 	target := make([]byte, size)
-	return string(target), readat.Full(n.d.file(list, size), target, 0, "target")
+	return target, readat.Full(n.d.file(list, size), target, 0, "target")
 }
 
 // joinTarget takes the target together: of version 5, each extent has one
 // header, however many blocks it has (xfs_symlink_remote_read).
-func (n *inode) joinTarget(list []extent) (string, error) {
+func (n *inode) joinTarget(list []extent) ([]byte, error) {
 	var target []byte
 	for _, e := range list {
 		part, err := n.readTargetExtent(e)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if be.Uint32(part[slOffset:]) != uint32(len(target)) {
-			return "", diskerr.Corrupt("its part for byte %d is missing", len(target))
+			return nil, diskerr.Corrupt("its part for byte %d is missing", len(target))
 		}
 		length := be.Uint32(part[slBytes:])
 		if int64(length) > int64(len(part)-slHeaderSize) {
-			return "", diskerr.Corrupt("part of %d bytes in %d", length, len(part)-slHeaderSize)
+			return nil, diskerr.Corrupt("part of %d bytes in %d", length, len(part)-slHeaderSize)
 		}
 		target = append(target, part[slHeaderSize:slHeaderSize+length]...)
 	}
 	if int64(len(target)) != n.attr.Size {
-		return "", diskerr.Corrupt("target of %d bytes, want %d", len(target), n.attr.Size)
+		return nil, diskerr.Corrupt("target of %d bytes, want %d", len(target), n.attr.Size)
 	}
-	return string(target), nil
+	return target, nil
 }
 
 func (n *inode) readTargetExtent(e extent) ([]byte, error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +22,7 @@ func fewFiles(t testing.TB) string {
 	t.Helper()
 	tree := t.TempDir()
 	fill(t, filepath.Join(tree, "dir"), 50, 0)
+	fill(t, filepath.Join(tree, "short"), 2, 0)
 	if err := os.WriteFile(filepath.Join(tree, "file"), []byte(strings.Repeat("hello\n", 1000)), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -206,67 +206,121 @@ func TestOpenTellsWhatIsNotThereFromWhatIsBroken(t *testing.T) {
 	}
 }
 
+// edit is a change that xfs_db makes, and then mends the checksum. Fields of
+// the fork start with u or u3; short directories' with sfdir2 or sfdir3.
+type edit struct {
+	at      string // a file, and further commands
+	command string
+	want    string
+	kind    error
+}
+
+// typed are the directories without the types of files, and with them.
+var typed = map[string]string{"crc=0": "ftype=0", "crc=1": "ftype=1"}
+
+// refused makes each edit in a copy of a file system, and reads everything.
+func refused(t *testing.T, pristine, version string, edits []edit) {
+	t.Helper()
+	fsys := openFS(t, pristine)
+	fields := strings.NewReplacer("FORK", "u", "SHORT", "sfdir2")
+	if version == "crc=1" {
+		fields = strings.NewReplacer("FORK", "u3", "SHORT", "sfdir3")
+	}
+	for _, e := range edits {
+		t.Run(version+" "+e.at+" "+e.command, func(t *testing.T) {
+			at := strings.Split(fields.Replace(e.at), "; ")
+			path := copyOf(t, pristine)
+			commands := append([]string{fmt.Sprintf("inode %d", inodeOf(t, fsys, at[0]))}, at[1:]...)
+			xfsdb(t, path, append(commands, "write -d "+fields.Replace(e.command))...)
+			image, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errorOf(image); !errors.Is(err, e.kind) || !strings.Contains(err.Error(), e.want) {
+				t.Errorf("got %v, want %v that says %q", err, e.kind, e.want)
+			}
+		})
+	}
+}
+
 func TestImpossibleInodesAreRefused(t *testing.T) {
 	disktest.Need(t, "refusing impossible inodes", "mkfs.xfs", "xfs_db")
-	const file, dir, link = "file", "dir", "link"
 	for _, version := range []string{"crc=0", "crc=1"} {
-		pristine := makeFrom(t, fewFiles(t), 16, "-m", version)
-		fsys := openFS(t, pristine)
-		fork := map[string]string{"crc=0": "u", "crc=1": "u3"}[version]
-		block := map[string]string{"crc=0": "b", "crc=1": "b"}[version]
-		for _, test := range []struct {
-			name     string
-			commands string
-			want     string
-			kind     error
-		}{
-			{file, "core.magic 0", "magic is missing", diskerr.ErrCorrupt},
-			{file, "core.version 7", "impossible version 7", diskerr.ErrCorrupt},
-			{file, "core.mode 0", "not in use", diskerr.ErrCorrupt},
-			{file, "core.size #8000000000000000", "impossible size", diskerr.ErrCorrupt},
-			{file, "core.forkoff 255", "impossible fork offset", diskerr.ErrCorrupt},
-			{file, "core.format 1", "impossible format", diskerr.ErrCorrupt},
-			{file, "core.format 3", "B+tree", diskerr.ErrCorrupt},
-			{file, "core.realtime 1", "real-time device", diskerr.ErrUnsupported},
-			{file, "core.nextents 100", "100 extents in", diskerr.ErrCorrupt},
-			{file, "core.nextents 0x7fffffff", "pieces", diskerr.ErrUnsupported},
-			{file, fork + ".bmx[0].blockcount 0", "out of order", diskerr.ErrCorrupt},
-			{file, fork + ".bmx[0].blockcount 0x1fffff", "impossible block", diskerr.ErrCorrupt},
-			{file, fork + ".bmx[0].startblock 0", "impossible block", diskerr.ErrCorrupt},
-			{file, fork + ".bmx[0].startblock 0xfffffffffffff", "impossible", diskerr.ErrCorrupt},
-			{file, fork + ".bmx[0].startoff 0x3fffffffffffff", "out of order", diskerr.ErrCorrupt},
-			{link, "core.size 0", "target of 0 bytes", diskerr.ErrCorrupt},
-			{link, "core.size 1024", "target of 1024 bytes in", diskerr.ErrCorrupt},
-			{link, "core.size 1025", "target of 1025 bytes", diskerr.ErrCorrupt},
-			{dir, fork + ".bmx[0].extentflag 1", "never written", diskerr.ErrCorrupt},
-			{dir, fork + ".bmx[0].startoff 1", "magic", diskerr.ErrCorrupt},
-			{dir, fork + ".bmx[0].startoff 0x10000000", "index block with the magic", diskerr.ErrCorrupt},
-			{dir, fork + ".bmx[0].blockcount 0x1fffff", "impossible block", diskerr.ErrCorrupt},
-			{dir, "core.nextents 0", "no blocks", diskerr.ErrCorrupt},
-			{dir, "core.format 1", "bytes of entries in", diskerr.ErrCorrupt},
-			{dir + "\ndblock 0", block + "tail.count 0xffffffff", "index of 4294967295 entries", diskerr.ErrCorrupt},
-			{dir + "\ndblock 0", block + "u[3].namelen 255", "says that it is at", diskerr.ErrCorrupt},
-			{dir + "\ndblock 0", block + "u[3].namelen 0", "entry", diskerr.ErrCorrupt},
-			{dir + "\ndblock 0", block + "u[3].tag 7", "says that it is at 7", diskerr.ErrCorrupt},
-			{dir + "\ndblock 0", block + "u[3].inumber 0", "impossible block", diskerr.ErrCorrupt},
-		} {
-			t.Run(version+" "+test.name+" "+test.commands, func(t *testing.T) {
-				name, block, _ := strings.Cut(test.name, "\n")
-				path := copyOf(t, pristine)
-				commands := []string{fmt.Sprintf("inode %d", inodeOf(t, fsys, name))}
-				if block != "" {
-					commands = append(commands, block)
-				}
-				xfsdb(t, path, append(commands, "write -d "+test.commands)...)
-				image, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := errorOf(image); !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.want) {
-					t.Errorf("got %v, want %v that says %q", err, test.kind, test.want)
-				}
-			})
-		}
+		refused(t, makeFrom(t, fewFiles(t), 16, "-m", version, "-n", typed[version]), version, []edit{
+			{"file", "core.magic 0", "magic is missing", diskerr.ErrCorrupt},
+			{"file", "core.version 7", "impossible version 7", diskerr.ErrCorrupt},
+			{"file", "core.mode 0", "not in use", diskerr.ErrCorrupt},
+			{"file", "core.size #8000000000000000", "impossible size", diskerr.ErrCorrupt},
+			{"file", "core.forkoff 255", "impossible fork offset", diskerr.ErrCorrupt},
+			{"file", "core.format 1", "impossible format", diskerr.ErrCorrupt},
+			{"file", "core.format 3", "B+tree", diskerr.ErrCorrupt},
+			{"file", "core.realtime 1", "real-time device", diskerr.ErrUnsupported},
+			{"file", "core.nextents 100", "100 extents in", diskerr.ErrCorrupt},
+			{"file", "core.nextents 0x7fffffff", "pieces", diskerr.ErrUnsupported},
+			{"file", "FORK.bmx[0].blockcount 0", "out of order", diskerr.ErrCorrupt},
+			{"file", "FORK.bmx[0].blockcount 0x1fffff", "impossible block", diskerr.ErrCorrupt},
+			{"file", "FORK.bmx[0].startblock 0", "impossible block", diskerr.ErrCorrupt},
+			{"file", "FORK.bmx[0].startblock 0xfffffffffffff", "impossible", diskerr.ErrCorrupt},
+			{"file", "FORK.bmx[0].startoff 0x3fffffffffffff", "out of order", diskerr.ErrCorrupt},
+			{"link", "core.size 0", "target of 0 bytes", diskerr.ErrCorrupt},
+			{"link", "core.size 1024", "target of 1024 bytes in", diskerr.ErrCorrupt},
+			{"link", "core.size 1025", "target of 1025 bytes", diskerr.ErrCorrupt},
+			{"link", "core.format 2", "target", diskerr.ErrCorrupt},
+		})
+	}
+}
+
+func TestImpossibleDirectoriesAreRefused(t *testing.T) {
+	disktest.Need(t, "refusing impossible directories", "mkfs.xfs", "xfs_db")
+	for _, version := range []string{"crc=0", "crc=1"} {
+		refused(t, makeFrom(t, fewFiles(t), 16, "-m", version, "-n", typed[version]), version, []edit{
+			{"dir", "FORK.bmx[0].extentflag 1", "never written", diskerr.ErrCorrupt},
+			{"dir", "FORK.bmx[0].startoff 1", "magic", diskerr.ErrCorrupt},
+			{"dir", "FORK.bmx[0].startoff 0x800000", "index block with the magic", diskerr.ErrCorrupt},
+			{"dir", "FORK.bmx[0].startoff 0x1000000", "index block with the magic", diskerr.ErrCorrupt},
+			{"dir", "FORK.bmx[0].blockcount 0x1fffff", "impossible block", diskerr.ErrCorrupt},
+			{"dir", "core.nextents 0", "no blocks", diskerr.ErrCorrupt},
+			{"dir", "core.format 1", "bytes of entries in", diskerr.ErrCorrupt},
+			{"dir; dblock 0", "btail.count 0xffffffff", "index of 4294967295 entries", diskerr.ErrCorrupt},
+			{"dir; dblock 0", "bu[3].namelen 255", "says that it is at", diskerr.ErrCorrupt},
+			{"dir; dblock 0", "bu[3].namelen 0", "entry", diskerr.ErrCorrupt},
+			{"dir; dblock 0", "bu[3].tag 7", "says that it is at 7", diskerr.ErrCorrupt},
+			{"dir; dblock 0", "bu[3].inumber 0", "impossible block", diskerr.ErrCorrupt},
+			{"dir; dblock 0", "bu[3].name \"/\"", "impossible name", diskerr.ErrCorrupt},
+			{"short", "FORK.SHORT.hdr.count 1", "after the last of 1", diskerr.ErrCorrupt},
+			{"short", "FORK.SHORT.hdr.count 255", "cut off", diskerr.ErrCorrupt},
+			{"short", "FORK.SHORT.hdr.i8count 255", "entry", diskerr.ErrCorrupt},
+			{"short", "FORK.SHORT.list[0].namelen 255", "name of 255 bytes", diskerr.ErrCorrupt},
+			{"short", "FORK.SHORT.list[0].name \"/\"", "impossible name", diskerr.ErrCorrupt},
+			{"short", "FORK.SHORT.hdr.parent.i4 7", "but says it is in 7", diskerr.ErrCorrupt},
+			{"short", "core.size 1", "1 bytes of entries", diskerr.ErrCorrupt},
+			{"short", "core.size 4", "no room for its parent", diskerr.ErrCorrupt},
+			{"short", "core.size 0x7fffffff", "bytes of entries in", diskerr.ErrCorrupt},
+		})
+	}
+}
+
+func TestImpossibleTreesOfExtentsAreRefused(t *testing.T) {
+	disktest.Need(t, "refusing impossible trees of extents", "mkfs.xfs", "xfs_db")
+	const leaf = "tree; addr FORK.bmbt.ptrs[1]"
+	for _, version := range []string{"crc=0", "crc=1"} {
+		pristine := makeFrom(t, everyForm(t), 20, "-m", version, "-b", "size=1024", "-n", "size=4096", "-i", "size=512")
+		refused(t, pristine, version, []edit{
+			{"tree", "FORK.bmbt.level 0", "with 0 levels", diskerr.ErrCorrupt},
+			{"tree", "FORK.bmbt.level 10", "with 10 levels", diskerr.ErrCorrupt},
+			{"tree", "FORK.bmbt.level 2", "is of level 0, and should be of 1", diskerr.ErrCorrupt},
+			{"tree", "FORK.bmbt.numrecs 0", "node of 0 entries", diskerr.ErrCorrupt},
+			{"tree", "FORK.bmbt.numrecs 1000", "node of 1000 entries", diskerr.ErrCorrupt},
+			{"tree", "FORK.bmbt.keys[1].startoff 0x3fffffffffffff", "out of order", diskerr.ErrCorrupt},
+			{"tree", "FORK.bmbt.ptrs[1] 0", "impossible block", diskerr.ErrCorrupt},
+			{"tree", "FORK.bmbt.ptrs[1] 100", "with magic", diskerr.ErrCorrupt},
+			{"tree", "core.nextents 3", "and should have 3", diskerr.ErrCorrupt},
+			{leaf, "magic 0", "with magic", diskerr.ErrCorrupt},
+			{leaf, "numrecs 0", "leaf of 0 extents", diskerr.ErrCorrupt},
+			{leaf, "numrecs 1000", "leaf of 1000 extents", diskerr.ErrCorrupt},
+			{leaf, "recs[1].blockcount 0", "out of order", diskerr.ErrCorrupt},
+			{leaf, "recs[2].startoff 0", "out of order", diskerr.ErrCorrupt},
+		})
 	}
 }
 
@@ -277,6 +331,5 @@ func mendSuperblock(image []byte) {
 	if size < 512 || size > len(image) {
 		return
 	}
-	clear(image[224:228])
-	binary.LittleEndian.PutUint32(image[224:], crc32.Checksum(image[:size], crc32.MakeTable(crc32.Castagnoli)))
+	mendSum(image[:size], 224)
 }
