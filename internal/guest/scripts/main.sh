@@ -111,6 +111,23 @@ read_os_release() {
       return 0
     fi
   done
+  read_older_release
+}
+
+# read_older_release: EL 6 came before os-release(5).
+read_older_release() {
+  for ror_file in /etc/oracle-release /etc/redhat-release; do
+    if [ -r "$ROOT$ror_file" ]; then
+      read -r OS_NAME <"$ROOT$ror_file"
+      OS_VERSION=$(printf '%s\n' "$OS_NAME" | sed -n 's/.* release \([0-9][0-9.]*\).*/\1/p')
+      break
+    fi
+  done
+  case $OS_NAME in
+  'Oracle Linux'*) OS_ID=ol OS_LIKE=rhel ;;
+  'CentOS'*) OS_ID=centos OS_LIKE=rhel ;;
+  *' release '*) OS_ID=rhel ;;
+  esac
 }
 
 read_release_file() {

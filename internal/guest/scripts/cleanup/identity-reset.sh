@@ -5,7 +5,7 @@
 HOSTKEYS_UNIT=openstack-ready-hostkeys.service
 
 look_identity_reset() {
-  if ! is_empty_file /etc/machine-id; then
+  if has_machine_id && ! is_empty_file /etc/machine-id; then
     unmet '/etc/machine-id is not an empty file'
   fi
   if [ -f "$ROOT/var/lib/dbus/machine-id" ] && [ ! -h "$ROOT/var/lib/dbus/machine-id" ] &&
@@ -20,9 +20,14 @@ look_identity_reset() {
     unmet "cloud-init's state of this build is in /var/lib/cloud"
   fi
   if [ -d "$ROOT/etc/ssh" ] && ! host_keys_come_back; then
-    unmet "nothing makes SSH host keys at boot: neither $HOSTKEYS_UNIT nor cloud-init is enabled"
+    unmet "nothing makes SSH host keys at boot: neither the SSH server itself nor $HOSTKEYS_UNIT nor cloud-init"
   fi
   otherwise_met 'machine ID empty, no host keys, leases, random seed, journal or cloud-init state; host keys come back at boot'
+}
+
+# has_machine_id: without systemd a missing file is no sign of a first boot.
+has_machine_id() {
+  [ "$INIT" = systemd ] || [ -e "$ROOT/etc/machine-id" ] || [ -h "$ROOT/etc/machine-id" ]
 }
 
 # list_identity: a line "KIND<TAB>PATH" for each file to remove.
@@ -65,31 +70,48 @@ cloud_init_has_run() {
 }
 
 host_keys_come_back() {
-  service_enabled "$HOSTKEYS_UNIT" || {
+  ssh_server_makes_keys || service_enabled "$HOSTKEYS_UNIT" || {
     service_enabled cloud-init-local && [ ! -e "$ROOT/etc/cloud/cloud-init.disabled" ]
   }
 }
 
+# ssh_server_makes_keys: whether the server's own unit or init script makes
+# missing host keys at every boot. Debian's, called ssh, does not: its
+# sshd-keygen.service runs at a first boot only, which an empty machine ID is not.
+ssh_server_makes_keys() {
+  if [ "$INIT" != systemd ]; then
+    grep -Eqs '^[^#]*ssh-?keygen' "$ROOT/etc/init.d/sshd"
+  else
+    grep -Eqs '^(Wants|Requires)=.*(sshd-keygen|sshdgenkeys)|^ExecStartPre=.*(sshd-gen-keys|ssh-keygen)' \
+      "$ROOT/usr/lib/systemd/system/sshd.service" "$ROOT/lib/systemd/system/sshd.service"
+  fi
+}
+
 # mend_identity_reset: cloud-init cleans first, as it skips the hooks in
-# /etc/cloud/clean.d once its state is gone (cloud-init, cmd/clean.py).
+# /etc/cloud/clean.d once its state is gone (cloud-init, cmd/clean.py). Before
+# 17.2 it has no such command.
 mend_identity_reset() {
-  if [ -z "$ROOT" ] && has_program cloud-init && cloud_init_has_run; then
+  if [ -z "$ROOT" ] && cloud_init_has_run && cloud-init clean --help; then
     cloud-init clean --logs --seed
     change "ran cloud-init clean"
   fi
   for ir_path in instance instances data sem handlers; do
     remove "/var/lib/cloud/$ir_path"
   done
-  write_hostkeys_unit
   # shellcheck disable=SC2086 # words
   init keep_off $FIREWALLS
-  enable_service "$HOSTKEYS_UNIT"
+  if [ "$INIT" = systemd ] && ! ssh_server_makes_keys; then
+    write_hostkeys_unit
+    enable_service "$HOSTKEYS_UNIT"
+  fi
   stop_identity_writers
   list_identity >"$WORK/identity"
   while IFS=$TAB read -r ir_kind ir_path; do
     remove "$ir_path"
   done <"$WORK/identity"
-  make_empty /etc/machine-id
+  if has_machine_id; then
+    make_empty /etc/machine-id
+  fi
   if [ -f "$ROOT/var/lib/dbus/machine-id" ] && [ ! -h "$ROOT/var/lib/dbus/machine-id" ]; then
     remove /var/lib/dbus/machine-id
   fi
@@ -100,7 +122,7 @@ mend_identity_reset() {
 # /run. dhclient appends to the removed file that it holds open.
 stop_identity_writers() {
   [ -z "$ROOT" ] || return 0
-  if systemctl --quiet is-active systemd-random-seed.service; then
+  if has_program systemctl && systemctl --quiet is-active systemd-random-seed.service; then
     systemctl stop systemd-random-seed.service
     change 'stopped systemd-random-seed.service, which saves the seed at shutdown'
   fi

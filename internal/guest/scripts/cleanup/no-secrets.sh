@@ -122,7 +122,7 @@ mend_no_secrets() {
 lock_password() {
   [ -z "$ROOT" ] || return 0
   if [ "$1" = "$LOGIN" ] && [ "$LOGIN" != root ] &&
-    ! runuser -u "$LOGIN" -- sudo -k -n true; then
+    ! su -s /bin/sh -c 'sudo -k -n true' "$LOGIN"; then
     trouble "the password of $LOGIN was left, since sudo asks for it and the build's shutdown command may need it: give $LOGIN a NOPASSWD rule"
     return 0
   fi

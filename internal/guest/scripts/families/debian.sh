@@ -43,6 +43,9 @@ debian_install() {
     --no-install-recommends install "$@"
 }
 
+# debian_complaint: the form of the lines that say why an install failed.
+debian_complaint() { echo '^(E|dpkg): '; }
+
 # debian_update_lists: once a run. The lists have a lock of their own, which
 # apt-daily.service may hold and which DPkg::Lock::Timeout does not wait for.
 debian_update_lists() {

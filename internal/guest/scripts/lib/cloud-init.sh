@@ -166,6 +166,7 @@ unguard_cloud_init() {
 # wait_for_cloud_init: installers leave work to cloud-init's last stage in the
 # build VM (subiquity writes cloud-init.disabled there), so it ends first.
 wait_for_cloud_init() {
+  has_program systemctl || return 0
   wfci_left=150
   while systemctl list-jobs --no-legend --plain | grep -q ' cloud-'; do
     if [ "$wfci_left" -eq 0 ]; then

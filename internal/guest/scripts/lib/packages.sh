@@ -64,7 +64,7 @@ install_one_by_one() {
     if family install "$iobo_package" 3>&-; then
       continue
     fi
-    iobo_reason=$(grep -E '^(E|dpkg): ' "$WORK/log" | tail -n 1)
+    iobo_reason=$(grep -E "$(family complaint)" "$WORK/log" | tail -n 1)
     while read -r ID iobo_wanted; do
       if [ "$iobo_wanted" = "$iobo_package" ]; then
         trouble "$iobo_package could not be installed: $iobo_reason"
