@@ -25,8 +25,10 @@ type Facts struct {
 // Root is the file system that the image mounts as /.
 type Root struct {
 	// Partition is its number in the partition table; 0 where the file system
-	// fills the whole disk.
-	Partition  int    `json:"partition"`
+	// fills the whole disk, or is on a logical volume.
+	Partition int `json:"partition"`
+	// Volume is the logical volume of LVM that it is on, as group/volume.
+	Volume     string `json:"volume,omitempty"`
 	FileSystem string `json:"file_system"`
 	UUID       string `json:"uuid"`
 	Label      string `json:"label,omitempty"`

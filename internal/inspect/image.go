@@ -147,19 +147,8 @@ func withFormat(findings []requirement.Finding, img *disk.Image) []requirement.F
 func (l layout) rootFacts() Root {
 	g := l.root.fs.Geometry
 	return Root{
-		Partition: l.root.part.Number, FileSystem: g.Type, UUID: g.UUID, Label: g.Label,
+		Partition: l.root.part.Number, Volume: l.root.lvName(), FileSystem: g.Type, UUID: g.UUID, Label: g.Label,
 		Size: g.Bytes, Clean: g.Clean, Unclean: g.Unclean,
-	}
-}
-
-// findUEFI decides whether the image boots by UEFI. The ESP is vfat, which is
-// not read yet, so that only the lack of one is certain.
-func (g *guest) findUEFI() {
-	for _, v := range g.layout.volumes {
-		if strings.EqualFold(v.part.Type, partitionESP) || v.part.Type == partitionESPMBR {
-			g.facts.Boot.UEFIUnknown = v.name() + " may hold a loader; its vfat file system is not read yet"
-			return
-		}
 	}
 }
 

@@ -321,7 +321,7 @@ func TestImageThatCanNotBeInspected(t *testing.T) {
 		want  []string
 	}{
 		{"LVM", "gpt", []part{esp, lvm}, []string{
-			"no root file system", "partition 1 (EFI system, 8 MiB): vfat", "partition 2 (Linux LVM, 8 MiB): LVM2_member: not read yet",
+			"no root file system", "partition 1 (EFI system, 8 MiB): vfat", "partition 2 (Linux LVM, 8 MiB): LVM2_member that can not be read: no LVM physical volume",
 		}},
 		{"nothing on the disk", "none", []part{{mib: 8}}, []string{"no partition table and no file system"}},
 		{"an empty partition", "dos", []part{{mib: 8, kind: linux}}, []string{"partition 1 (Linux filesystem, 8 MiB): nothing known"}},

@@ -10,16 +10,19 @@ import (
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/ext"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/lvm"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/raid"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/vfat"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/xfs"
 )
 
-// Partition types that are told apart here (partition.Partition.Type).
-const (
-	partitionBIOSBoot = "21686148-6449-6e6f-744e-656564454649"
-	partitionESP      = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
-	partitionESPMBR   = "0xef"
-)
+// partitionBIOSBoot is a type of partition (partition.Partition.Type).
+const partitionBIOSBoot = "21686148-6449-6e6f-744e-656564454649"
+
+// maxVolumes bounds the partitions and logical volumes that are looked at: Linux
+// has no more partitions of a disk (include/linux/genhd.h, DISK_MAX_PARTS).
+const maxVolumes = 256
 
 // layout is the disk with what is on each of its partitions.
 type layout struct {
@@ -29,9 +32,15 @@ type layout struct {
 	root    *volume
 }
 
-// volume is a partition, or the whole disk where it has no table.
+// volume is a partition, the whole disk where it has no table, or a logical
+// volume of LVM.
 type volume struct {
-	part partition.Partition // Number 0: the whole disk
+	part partition.Partition // Number 0: the whole disk, or a logical volume
+	// lv is set for a logical volume, pv for what holds pieces of some, and
+	// mirror for a member of a RAID array, which shows the array.
+	lv     *lvm.Volume
+	pv     *lvm.PV
+	mirror *raid.Member
 	// fs is what is mounted without options; nil where it is none that is read.
 	fs *filesystem.FS
 	// subvolumes is set where fs is one of them.
@@ -47,19 +56,21 @@ type volume struct {
 var openers = map[string]func(v *volume, r io.ReaderAt) error{
 	"btrfs": openBtrfs,
 	"ext":   plain(ext.Open),
+	"vfat":  plain(vfat.Open),
 	"xfs":   plain(xfs.Open),
 }
 
 // plain is for file systems that have one tree of files.
 func plain(open func(r io.ReaderAt, size int64) (*filesystem.FS, error)) func(*volume, io.ReaderAt) error {
 	return func(v *volume, r io.ReaderAt) error {
-		fsys, err := open(r, v.part.Size)
+		fsys, err := open(r, v.size())
 		v.fs = fsys
 		return err
 	}
 }
 
-// readLayout reads the partition table and looks at what every partition holds.
+// readLayout reads the partition table and looks at what every partition and
+// every logical volume holds.
 func readLayout(r io.ReaderAt, size int64) (layout, error) {
 	table, err := partition.Read(r, size)
 	if err != nil {
@@ -67,27 +78,15 @@ func readLayout(r io.ReaderAt, size int64) (layout, error) {
 	}
 	l := layout{size: size, table: table}
 	for _, p := range table.Partitions {
-		if !p.Extended() && p.Size > 0 {
-			l.volumes = append(l.volumes, newVolume(r, p))
+		if !p.Extended() && p.Size > 0 && len(l.volumes) < maxVolumes {
+			l.addPartition(r, p)
 		}
 	}
 	if len(l.volumes) == 0 {
-		l.volumes = []*volume{newVolume(r, partition.Partition{Size: size})}
+		l.addPartition(r, partition.Partition{Size: size})
 	}
+	l.addLogicalVolumes()
 	return l, nil
-}
-
-func newVolume(r io.ReaderAt, p partition.Partition) *volume {
-	section := p.Section(r)
-	v := &volume{part: p, kind: filesystem.Identify(section, p.Size)}
-	open, ok := openers[v.kind]
-	if !ok {
-		return v
-	}
-	if v.err = open(v, section); v.err == nil {
-		v.kind = v.fs.Geometry.Type
-	}
-	return v
 }
 
 // findRoot picks the volume that the guest mounts as /: one with os-release.
@@ -216,32 +215,6 @@ func describe(volumes []*volume) string {
 	return strings.Join(cut(all), "; ")
 }
 
-// String names a volume and what is on it.
-func (v *volume) String() string {
-	what := v.kind
-	switch {
-	case v.err != nil:
-		what = fmt.Sprintf("%s that can not be read: %v", what, v.err)
-	case what == "":
-		what = "nothing known"
-	case v.fs == nil && v.kind != "vfat" && v.kind != "swap":
-		what += ": not read yet"
-	}
-	return v.name() + ": " + what
-}
-
-// name says which volume it is.
-func (v *volume) name() string {
-	if v.part.Number == 0 {
-		return "the whole disk" + v.subvolumes.name()
-	}
-	kind := v.part.TypeName
-	if kind == "" {
-		kind = "type " + v.part.Type
-	}
-	return fmt.Sprintf("partition %d (%s, %s)%s", v.part.Number, kind, humanSize(v.part.Size), v.subvolumes.name())
-}
-
 // humanSize writes bytes in the largest binary unit that divides well.
 func humanSize(n int64) string {
 	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
@@ -250,50 +223,6 @@ func humanSize(n int64) string {
 		f /= 1024
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0") + " " + units[i]
-}
-
-// is reports whether a device of fstab or root= means this volume. A kernel
-// name such as /dev/vda1 means it by its number alone, since the image has one
-// disk.
-func (v *volume) is(device string) bool {
-	key, value, ok := strings.Cut(strings.ReplaceAll(device, `"`, ""), "=")
-	if rest, found := strings.CutPrefix(device, "/dev/disk/by-"); found {
-		key, value, ok = strings.Cut(rest, "/")
-	}
-	if ok {
-		return v.hasTag(strings.ToUpper(key), value)
-	}
-	name, found := strings.CutPrefix(device, "/dev/")
-	if !found || v.part.Number == 0 {
-		return false
-	}
-	digits := strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz")
-	if strings.HasPrefix(name, "nvme") || strings.HasPrefix(name, "mmcblk") {
-		_, digits, _ = strings.Cut(name, "p")
-	}
-	return digits == fmt.Sprint(v.part.Number)
-}
-
-func (v *volume) hasTag(key, value string) bool {
-	if value == "" {
-		return false
-	}
-	switch key {
-	case "PARTUUID":
-		return strings.EqualFold(value, v.part.UUID)
-	case "PARTLABEL":
-		return value == v.part.Name
-	}
-	if v.fs == nil {
-		return false
-	}
-	switch key {
-	case "UUID":
-		return strings.EqualFold(value, v.fs.Geometry.UUID)
-	case "LABEL":
-		return value == v.fs.Geometry.Label
-	}
-	return false
 }
 
 // guestTree puts the root file system and what its fstab mounts together. The
@@ -324,7 +253,7 @@ func (l *layout) guestTree() (*tree, []string, error) {
 			continue
 		}
 		t.mount(e.dir, m.fs, "")
-		if m.part != l.root.part {
+		if m.part != l.root.part || m.lv != l.root.lv {
 			unclean = appendUnclean(unclean, e.dir, m)
 		}
 	}
@@ -341,10 +270,15 @@ func (l *layout) find(device string) *volume {
 }
 
 func (l *layout) whyNot(e fstabEntry, v *volume) string {
-	if v == nil {
-		return fmt.Sprintf("%s, %s in fstab line %d", quote(e.device), quote(e.fsKind), e.line)
+	if v != nil {
+		return v.String()
 	}
-	return v.String()
+	reason := fmt.Sprintf("%s, %s in fstab line %d", quote(e.device), quote(e.fsKind), e.line)
+	closed := those(l.volumes, func(v *volume) bool { return v.err != nil })
+	if closed[0].err != nil {
+		reason += "; it may be in " + describe(closed)
+	}
+	return reason
 }
 
 func appendUnclean(unclean []string, dir string, v *volume) []string {

@@ -23,7 +23,7 @@ type subvolumes struct {
 
 // openBtrfs opens the subvolume that is mounted without options.
 func openBtrfs(v *volume, r io.ReaderAt) error {
-	all, err := btrfs.Open(r, v.part.Size)
+	all, err := btrfs.Open(r, v.size())
 	if err != nil {
 		return err
 	}
