@@ -69,8 +69,57 @@ argument_filter() {
     's/  */ /g' 's/^ //' 's/ $//'
 }
 
-# wanted_arguments ARGUMENTS: how an entry with these should read.
-wanted_arguments() {
-  wa_kept=$(printf ' %s ' "$1" | sed -E "$(argument_filter)")
-  echo "${wa_kept:+$wa_kept }$(wanted_consoles)"
+# edit_arguments ADDRESS BEFORE AFTER: standard input, of which each line that
+# sed's ADDRESS means goes through argument_filter, between the commands BEFORE,
+# which sets the arguments apart with spaces, and AFTER, which adds what is wanted.
+edit_arguments() {
+  {
+    printf '%s {\n%s\n' "$1" "$2"
+    argument_filter
+    printf '%s\n}\n' "$3"
+  } >"$WORK/arguments.sed"
+  sed -E -f "$WORK/arguments.sed"
+}
+
+# filter_arguments: passes lines of arguments through, without what
+# argument_filter takes out.
+filter_arguments() {
+  sed -E "s/^[^#].*/ & /
+/^ /{
+$(argument_filter)
+}"
+}
+
+# rewrite_arguments KEYWORD: gives each line "KEYWORD ARGUMENTS", in capitals or
+# not, the wanted arguments.
+rewrite_arguments() {
+  while IFS= read -r ra_line || [ -n "$ra_line" ]; do
+    ra_keyword=$(printf '%s\n' "$ra_line" | sed -E 's/^([[:space:]]*[^[:space:]]+).*/\1/')
+    if [ "$(printf '%s\n' "$ra_keyword" | tr -d ' \t' | tr '[:upper:]' '[:lower:]')" = "$1" ]; then
+      ra_line="$ra_keyword $(wanted_arguments "${ra_line#"$ra_keyword"}")"
+    fi
+    printf '%s\n' "$ra_line"
+  done
+}
+
+# rewrite_assignment NAME DEFAULT: gives the shell variable NAME, whose value is
+# DEFAULT where it is not set, the wanted arguments.
+rewrite_assignment() {
+  ra_value=$2
+  while IFS= read -r ra_line || [ -n "$ra_line" ]; do
+    case $ra_line in
+    "$1="*) ra_value=$(unquoted "${ra_line#*=}") ;;
+    *) printf '%s\n' "$ra_line" ;;
+    esac
+  done
+  printf '%s="%s"\n' "$1" "$(wanted_arguments "$ra_value")"
+}
+
+# unquoted VALUE: what is between the quotes of a shell's assignment.
+unquoted() {
+  case $1 in
+  \"*) uq_value=${1#\"} && echo "${uq_value%%\"*}" ;;
+  "'"*) uq_value=${1#\'} && echo "${uq_value%%\'*}" ;;
+  *) echo "${1%%[[:space:]]*}" ;;
+  esac
 }
