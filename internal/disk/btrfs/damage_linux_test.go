@@ -342,3 +342,31 @@ func TestWholeCopyOfABrokenSuperblockIsToldOf(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatOnlyWritersMustKnowIsRead: features such as the block group tree are
+// compatible with readers.
+func TestWhatOnlyWritersMustKnowIsRead(t *testing.T) {
+	m := damageable(t).changed(put64(0xb4, 1<<63|1<<3|3))
+	if err := m.firstError(); err != nil {
+		t.Error(err)
+	}
+	v, err := btrfs.Open(bytes.NewReader(m), int64(len(m)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(v.Geometry().Features, " ")
+	if want := "free_space_tree free_space_tree_valid block_group_tree 0x8000000000000000"; !strings.HasSuffix(got, want) {
+		t.Errorf("features: got %s, want %s at the end", got, want)
+	}
+}
+
+func TestFileSystemWithErrorsIsUnclean(t *testing.T) {
+	m := damageable(t).changed(put64(0x38, 1|1<<2))
+	v, err := btrfs.Open(bytes.NewReader(m), int64(len(m)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := v.Geometry(); g.Clean || !strings.Contains(g.Unclean, "btrfs check") {
+		t.Errorf("got %v %q, want unclean", g.Clean, g.Unclean)
+	}
+}

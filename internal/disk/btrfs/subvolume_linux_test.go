@@ -175,3 +175,21 @@ func TestLogTreeIsToldOf(t *testing.T) {
 		t.Errorf("unmounted: got %v %q, want clean", g.Clean, g.Unclean)
 	}
 }
+
+func TestFeaturesAreNamedAndRead(t *testing.T) {
+	disktest.Need(t, "reading file systems with another metadata UUID", "mkfs.btrfs", "btrfstune")
+	tree := t.TempDir()
+	write(t, filepath.Join(tree, "file"), "content")
+	path := makeFS(t, tree, "120M", "-U", "11111111-2222-3333-4444-555555555555")
+	disktest.Run(t, "btrfstune", "-M", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", path)
+	disktest.SameTree(t, openFS(t, path), tree)
+	g := openVolume(t, path).Geometry()
+	if g.UUID != "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee" {
+		t.Errorf("UUID: got %s, want that of btrfstune", g.UUID)
+	}
+	for _, want := range []string{"metadata_uuid", "no_holes", "skinny_metadata", "free_space_tree"} {
+		if !slices.Contains(g.Features, want) {
+			t.Errorf("features: got %v, want %s among them", g.Features, want)
+		}
+	}
+}
