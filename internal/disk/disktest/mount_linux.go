@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
 )
 
@@ -20,12 +22,24 @@ func Mount(t testing.TB, what, image, kind, options string, fill func(dir string
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	ownMounts(t)
 	if out, err := exec.Command("mount", "-t", kind, "-o", "loop,"+options, image, dir).CombinedOutput(); err != nil {
 		t.Skipf("needs a kernel that mounts %s, and loop devices: %s is not tested: %v\n%s", kind, what, err, out)
 	}
 	defer Run(t, "umount", dir)
 	fill(dir)
-	// Another mount namespace that was made meanwhile keeps the file system
-	// mounted.
-	Run(t, "sync", "-f", dir)
+}
+
+// ownMounts gives the test's thread a mount namespace of its own, until the
+// test ends: a namespace that another process made meanwhile, with a copy of
+// the mount, would keep the file system mounted.
+func ownMounts(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
+		t.Skipf("needs a mount namespace (unshare: %v): mounting is not tested", err)
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
 }

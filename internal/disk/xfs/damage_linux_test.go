@@ -31,7 +31,7 @@ func errorOf(image []byte) error {
 
 func TestWrongChecksumIsCorruptAndNamed(t *testing.T) {
 	disktest.Need(t, "verifying checksums", "mkfs.xfs", "xfs_db")
-	path := makeFrom(t, everyForm(t), 16, "-b", "size=1024", "-n", "size=4096", "-i", "size=512")
+	path := disktest.XFS(t, everyForm(t), 16, "-b", "size=1024", "-n", "size=4096", "-i", "size=512")
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestWrongChecksumIsCorruptAndNamed(t *testing.T) {
 // TestBlockOfAnotherPlaceIsCorrupt writes blocks whose checksums are right.
 func TestBlockOfAnotherPlaceIsCorrupt(t *testing.T) {
 	disktest.Need(t, "refusing blocks that are not where they say", "mkfs.xfs", "xfs_db")
-	pristine := makeFrom(t, everyForm(t), 16, "-b", "size=1024", "-n", "size=4096", "-i", "size=512")
+	pristine := disktest.XFS(t, everyForm(t), 16, "-b", "size=1024", "-n", "size=4096", "-i", "size=512")
 	fsys := openFS(t, pristine)
 	inode := func(name string) string { return fmt.Sprintf("inode %d", inodeOf(t, fsys, name)) }
 	const other = "11111111-2222-3333-4444-555555555555"
@@ -101,10 +101,9 @@ func TestBlockOfAnotherPlaceIsCorrupt(t *testing.T) {
 }
 
 func TestLongLinksAreReadAndVerified(t *testing.T) {
-	needMount(t, "reading long symbolic links of version 5")
-	disktest.Need(t, "reading long symbolic links of version 5", "xfs_db")
+	disktest.Need(t, "reading long symbolic links of version 5", "mkfs.xfs", "xfs_db")
 	for _, blockSize := range []string{"1024", "4096"} {
-		path := makeFS(t, 16, "-b", "size="+blockSize)
+		path := disktest.XFS(t, "", 16, "-b", "size="+blockSize)
 		target := strings.Repeat("t/", 512)[:1023]
 		mounted(t, path, func(dir string) {
 			if err := os.Symlink(target, filepath.Join(dir, "link")); err != nil {

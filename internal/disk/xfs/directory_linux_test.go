@@ -93,7 +93,7 @@ func TestDirectoriesAreReadInEveryForm(t *testing.T) {
 	forms := map[string]string{"short": "short", "block": "block", "leaf": "leaf", "node": "node", "tree": "node in a tree"}
 	for _, args := range []string{"-m crc=0 -n ftype=0", "-m crc=0 -n ftype=1", "-m crc=1"} {
 		t.Run(args, func(t *testing.T) {
-			path := makeFrom(t, tree, 100, append(strings.Fields(args), "-i", "size=512", "-b", "size=1024", "-n", "size=4096")...)
+			path := disktest.XFS(t, tree, 100, append(strings.Fields(args), "-i", "size=512", "-b", "size=1024", "-n", "size=4096")...)
 			fsys := openFS(t, path)
 			for dir, want := range forms {
 				if got := form(t, path, inodeOf(t, fsys, dir), 1024, 4096); got != want {
@@ -108,10 +108,10 @@ func TestDirectoriesAreReadInEveryForm(t *testing.T) {
 }
 
 func TestDirectoriesThatLinuxThinnedOutAreRead(t *testing.T) {
-	needMount(t, "reading directories with holes")
+	disktest.Need(t, "reading directories with holes", "mkfs.xfs")
 	for _, args := range []string{"-b size=1024", "-b size=1024 -n size=16384", "-b size=4096"} {
 		t.Run(args, func(t *testing.T) {
-			path := makeFS(t, 100, strings.Fields(args)...)
+			path := disktest.XFS(t, "", 100, strings.Fields(args)...)
 			want := map[string][]string{}
 			mounted(t, path, func(dir string) {
 				for _, count := range []int{40, 400, 4000} {
@@ -151,8 +151,8 @@ func thinOut(t testing.TB, dir string) {
 // TestInodesBeyond32BitsAreFound needs a file system of several TiB, in a
 // sparse file: Linux puts each new directory into another allocation group.
 func TestInodesBeyond32BitsAreFound(t *testing.T) {
-	needMount(t, "reading large inode numbers")
-	path := makeFS(t, 6<<20, "-l", "size=16m")
+	disktest.Need(t, "reading large inode numbers", "mkfs.xfs")
+	path := disktest.XFS(t, "", 6<<20, "-l", "size=16m")
 	mounted(t, path, func(dir string) {
 		for i := range 8 {
 			fill(t, filepath.Join(dir, fmt.Sprint(i), "sub"), 3, 5)

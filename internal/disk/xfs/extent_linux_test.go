@@ -33,10 +33,10 @@ func mosaic(t testing.TB, path string, pieces int) {
 }
 
 func TestFilesInManyExtentsAreRead(t *testing.T) {
-	needMount(t, "reading B+trees of extents")
+	disktest.Need(t, "reading B+trees of extents", "mkfs.xfs")
 	for _, args := range []string{"-b size=1024", "-b size=4096 -i nrext64=1"} {
 		t.Run(args, func(t *testing.T) {
-			path := makeFS(t, 200, strings.Fields(args)...)
+			path := disktest.XFS(t, "", 200, strings.Fields(args)...)
 			source := t.TempDir()
 			mosaic(t, filepath.Join(source, "list"), 8)
 			mosaic(t, filepath.Join(source, "tree"), 300)
@@ -59,9 +59,9 @@ func TestFilesInManyExtentsAreRead(t *testing.T) {
 }
 
 func TestBlocksThatWereNeverWrittenReadAsZeros(t *testing.T) {
-	needMount(t, "reading preallocated files")
+	disktest.Need(t, "reading preallocated files", "mkfs.xfs")
 	const size = 64 << 10
-	path := makeFS(t, 16)
+	path := disktest.XFS(t, "", 16)
 	mounted(t, path, func(dir string) {
 		// What is freed holds junk, and is then allocated again.
 		junk := filepath.Join(dir, "junk")
@@ -104,9 +104,9 @@ func TestBlocksThatWereNeverWrittenReadAsZeros(t *testing.T) {
 }
 
 func TestHugeSparseFileIsReadAtItsEnds(t *testing.T) {
-	needMount(t, "reading the largest files")
+	disktest.Need(t, "reading the largest files", "mkfs.xfs")
 	const size = 1<<63 - 1
-	path := makeFS(t, 16)
+	path := disktest.XFS(t, "", 16)
 	mounted(t, path, func(dir string) {
 		f, err := os.Create(filepath.Join(dir, "huge"))
 		if err != nil {

@@ -29,7 +29,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	var disks []disk
 	for _, args := range []string{"-m crc=0 -n ftype=0 -b size=512", "-m crc=0 -b size=4096", "-m crc=1 -b size=4096", "-m crc=1 -b size=4096 -i nrext64=1"} {
-		d := readDisk(f, makeFrom(f, tree, 16, strings.Fields(args)...))
+		d := readDisk(f, disktest.XFS(f, tree, 16, strings.Fields(args)...))
 		if _, err := xfs.Open(d, d.size); err != nil {
 			f.Fatal(err)
 		}

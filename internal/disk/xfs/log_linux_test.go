@@ -43,13 +43,12 @@ func copyOf(t testing.TB, path string) string {
 }
 
 func TestLogIsCleanWhereXFSToolsSaySo(t *testing.T) {
-	needMount(t, "telling a clean log from one to recover")
-	disktest.Need(t, "telling a clean log from one to recover", "xfs_logprint", "xfs_io")
+	disktest.Need(t, "telling a clean log from one to recover", "mkfs.xfs", "xfs_db", "xfs_logprint")
 	for _, test := range []struct{ args, options string }{
 		{"", "logbsize=32k"}, {"-b size=1024", "logbsize=256k"}, {"-s size=4096 -l su=64k", "logbsize=64k"},
 	} {
 		t.Run(test.args+" "+test.options, func(t *testing.T) {
-			path := makeFS(t, 20, strings.Fields(test.args)...)
+			path := disktest.XFS(t, "", 20, strings.Fields(test.args)...)
 			sameState(t, path, "new")
 			for round := 0; cycle(t, path) < 2; round++ {
 				mounted(t, path, func(dir string) {
@@ -84,9 +83,8 @@ func churn(t testing.TB, dir string) {
 }
 
 func TestMachineThatWasCutOffIsUnclean(t *testing.T) {
-	needMount(t, "telling a file system that was cut off")
-	disktest.Need(t, "telling a file system that was cut off", "xfs_logprint", "xfs_io")
-	path := makeFS(t, 20)
+	disktest.Need(t, "telling a file system that was cut off", "mkfs.xfs", "xfs_logprint", "xfs_io")
+	path := disktest.XFS(t, "", 20)
 	mounted(t, path, func(dir string) {
 		churn(t, filepath.Join(dir, "x"))
 		disktest.Run(t, "xfs_io", "-x", "-c", "freeze", dir)
@@ -117,7 +115,7 @@ func TestMachineThatWasCutOffIsUnclean(t *testing.T) {
 // takes for dirty, or for no log, is never clean.
 func TestDamagedLogIsUnclean(t *testing.T) {
 	disktest.Need(t, "doubting damaged logs", "mkfs.xfs", "xfs_db", "xfs_logprint")
-	pristine := makeFS(t, 16)
+	pristine := disktest.XFS(t, "", 16)
 	start := number(t, xfsdb(t, pristine, "sb 0", "p logstart"), `logstart = (\d+)`) * 4096
 	length := number(t, xfsdb(t, pristine, "sb 0", "p logblocks"), `logblocks = (\d+)`) * 4096
 	tests := []struct {

@@ -1,105 +1,18 @@
 package xfs_test
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/xfs"
 )
-
-// makeFS makes a file system with mkfs.xfs and returns its path. size is in
-// MiB; the file is sparse.
-func makeFS(t testing.TB, size int64, args ...string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "fs")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, size<<20); err != nil {
-		t.Fatal(err)
-	}
-	// mkfs.xfs makes file systems of less than 300 MiB for xfstests alone.
-	t.Setenv("TEST_DIR", "x")
-	t.Setenv("TEST_DEV", "x")
-	t.Setenv("QA_CHECK_FS", "1")
-	disktest.Run(t, "mkfs.xfs", append(append([]string{"-q", "-L", "awkward"}, args...), path)...)
-	return path
-}
-
-// makeFrom makes a file system of a folder, with mkfs.xfs alone.
-func makeFrom(t testing.TB, tree string, size int64, args ...string) string {
-	t.Helper()
-	proto := filepath.Join(t.TempDir(), "proto")
-	text := "x\n0 0\n" + protoMode(t, tree) + "\n" + prototype(t, tree) + "$\n"
-	if err := os.WriteFile(proto, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return makeFS(t, size, append([]string{"-p", proto}, args...)...)
-}
-
-// prototype lists a folder as in the protofile of mkfs.xfs(8).
-func prototype(t testing.TB, dir string) string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := ""
-	for _, entry := range entries {
-		path := filepath.Join(dir, entry.Name())
-		text += entry.Name() + " " + protoMode(t, path) + " "
-		switch {
-		case entry.IsDir():
-			text += "\n" + prototype(t, path) + "$"
-		case entry.Type().IsRegular():
-			text += path
-		case entry.Type() == fs.ModeSymlink:
-			target, err := os.Readlink(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text += target
-		case entry.Type()&fs.ModeDevice != 0:
-			text += "1 3"
-		}
-		text += "\n"
-	}
-	return text
-}
-
-// protoMode is type, set-user-ID, set-group-ID, permissions, owner.
-func protoMode(t testing.TB, path string) string {
-	t.Helper()
-	info, err := os.Lstat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stat := info.Sys().(*syscall.Stat_t)
-	mode := map[uint32]string{
-		syscall.S_IFREG: "-", syscall.S_IFDIR: "d", syscall.S_IFLNK: "l", syscall.S_IFCHR: "c", syscall.S_IFBLK: "b", syscall.S_IFIFO: "p",
-	}[stat.Mode&syscall.S_IFMT]
-	for _, bit := range []struct {
-		mode fs.FileMode
-		name string
-	}{{fs.ModeSetuid, "u"}, {fs.ModeSetgid, "g"}} {
-		if info.Mode()&bit.mode == 0 {
-			bit.name = "-"
-		}
-		mode += bit.name
-	}
-	return fmt.Sprintf("%s%03o %d %d", mode, stat.Mode&0o777, stat.Uid, stat.Gid)
-}
 
 // simplify removes from a folder what a protofile has no words for: names
 // with white space, which delimits there, more names of one file, sticky bits;
@@ -135,45 +48,11 @@ func simplify(t testing.TB, tree string, v5 bool) {
 	}
 }
 
-// needMount skips the test where xfs can not be mounted.
-func needMount(t testing.TB, what string) {
-	t.Helper()
-	disktest.Need(t, what, "mkfs.xfs", "mount")
-	if os.Geteuid() != 0 {
-		t.Skipf("needs root, to mount xfs: %s is not tested", what)
-	}
-	_ = exec.Command("modprobe", "xfs").Run()
-	known, err := os.ReadFile("/proc/filesystems")
-	if err != nil || !strings.Contains(string(known), "\txfs\n") {
-		t.Skipf("needs a kernel with xfs: %s is not tested", what)
-	}
-}
-
-// mounted runs change with the file system mounted, with further options.
+// mounted lets change do what it wants to the mounted file system.
 func mounted(t testing.TB, path string, change func(dir string), options ...string) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "mnt")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	ownMounts(t)
-	disktest.Run(t, "mount", "-t", "xfs", "-o", strings.Join(append(options, "loop"), ","), path, dir)
-	defer disktest.Run(t, "umount", dir)
-	change(dir)
-}
-
-// ownMounts gives the test's thread a mount namespace of its own, until the
-// test ends: where another process had a copy of the mount in its namespace,
-// unmounting here would not unmount the file system.
-func ownMounts(t testing.TB) {
-	t.Helper()
-	runtime.LockOSThread()
-	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
-		t.Skipf("needs a mount namespace (unshare: %v): mounting xfs is not tested", err)
-	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
-	}
+	options = append(options, "rw")
+	disktest.Mount(t, "reading what Linux writes to xfs", path, "xfs", strings.Join(options, ","), change)
 }
 
 func openFS(t testing.TB, path string) *filesystem.FS {

@@ -34,18 +34,18 @@ func fewFiles(t testing.TB) string {
 
 func TestFileSystemKeepsTheRulesOfIOFS(t *testing.T) {
 	disktest.Need(t, "the rules of io/fs", "mkfs.xfs")
-	if err := fstest.TestFS(openFS(t, makeFrom(t, fewFiles(t), 16)), "file", "link", "dir/-0"); err != nil {
+	if err := fstest.TestFS(openFS(t, disktest.XFS(t, fewFiles(t), 16)), "file", "link", "dir/-0"); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestTimesBeforeAndAfter32BitsAreRead(t *testing.T) {
-	needMount(t, "reading early and late times")
+	disktest.Need(t, "reading early and late times", "mkfs.xfs")
 	for args, times := range map[string][]time.Time{
 		"-m bigtime=1": {time.Date(1901, 12, 13, 20, 45, 53, 1, time.UTC), time.Date(1969, 1, 2, 3, 4, 5, 6, time.UTC), time.Date(2486, 1, 2, 3, 4, 5, 999999999, time.UTC)},
 		"-m bigtime=0": {time.Date(1901, 12, 13, 20, 45, 53, 1, time.UTC), time.Date(2038, 1, 19, 3, 14, 6, 999999999, time.UTC)},
 	} {
-		path := makeFS(t, 16, strings.Fields(args)...)
+		path := disktest.XFS(t, "", 16, strings.Fields(args)...)
 		mounted(t, path, func(dir string) {
 			for i, when := range times {
 				name := filepath.Join(dir, fmt.Sprint(i))
@@ -63,7 +63,7 @@ func TestTimesBeforeAndAfter32BitsAreRead(t *testing.T) {
 
 func TestOldInodeCountsItsLinks(t *testing.T) {
 	disktest.Need(t, "reading inodes of version 1", "mkfs.xfs", "xfs_db")
-	path := makeFrom(t, fewFiles(t), 16, "-m", "crc=0")
+	path := disktest.XFS(t, fewFiles(t), 16, "-m", "crc=0")
 	ino := inodeOf(t, openFS(t, path), "file")
 	xfsdb(t, path, fmt.Sprintf("inode %d", ino), "write core.version 1", "write core.nlinkv1 3")
 	n, err := openFS(t, path).Stat("file")
@@ -78,7 +78,7 @@ func TestOldInodeCountsItsLinks(t *testing.T) {
 func TestNewUUIDLeavesTheBlocksReadable(t *testing.T) {
 	disktest.Need(t, "reading xfs with a new UUID", "mkfs.xfs", "xfs_db")
 	const uuid = "12345678-1234-1234-1234-123456789abc"
-	path := makeFrom(t, fewFiles(t), 16, "-m", "uuid=11111111-1111-1111-1111-111111111111")
+	path := disktest.XFS(t, fewFiles(t), 16, "-m", "uuid=11111111-1111-1111-1111-111111111111")
 	xfsdb(t, path, "uuid "+uuid)
 	fsys := openFS(t, path)
 	if g := fsys.Geometry; g.UUID != uuid || !g.Clean || !strings.Contains(fmt.Sprint(g.Features), "META_UUID") {
@@ -96,7 +96,7 @@ func TestFeaturesThatAreNotReadAreNamed(t *testing.T) {
 	image := map[string][]byte{}
 	for _, args := range []string{"crc=0", "crc=1"} {
 		var err error
-		if image[args], err = os.ReadFile(makeFrom(t, fewFiles(t), 16, "-m", args)); err != nil {
+		if image[args], err = os.ReadFile(disktest.XFS(t, fewFiles(t), 16, "-m", args)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestFeaturesThatAreNotReadAreNamed(t *testing.T) {
 
 func TestFileSystemInNeedOfRepairIsUnclean(t *testing.T) {
 	disktest.Need(t, "file systems that need repair", "mkfs.xfs")
-	image, err := os.ReadFile(makeFS(t, 16))
+	image, err := os.ReadFile(disktest.XFS(t, "", 16))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestFileSystemInNeedOfRepairIsUnclean(t *testing.T) {
 
 func TestOpenTellsWhatIsNotThereFromWhatIsBroken(t *testing.T) {
 	disktest.Need(t, "refusing broken superblocks", "mkfs.xfs")
-	whole, err := os.ReadFile(makeFS(t, 16))
+	whole, err := os.ReadFile(disktest.XFS(t, "", 16))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func refused(t *testing.T, pristine, version string, edits []edit) {
 func TestImpossibleInodesAreRefused(t *testing.T) {
 	disktest.Need(t, "refusing impossible inodes", "mkfs.xfs", "xfs_db")
 	for _, version := range []string{"crc=0", "crc=1"} {
-		refused(t, makeFrom(t, fewFiles(t), 16, "-m", version, "-n", typed[version]), version, []edit{
+		refused(t, disktest.XFS(t, fewFiles(t), 16, "-m", version, "-n", typed[version]), version, []edit{
 			{"file", "core.magic 0", "magic is missing", diskerr.ErrCorrupt},
 			{"file", "core.version 7", "impossible version 7", diskerr.ErrCorrupt},
 			{"file", "core.mode 0", "not in use", diskerr.ErrCorrupt},
@@ -273,7 +273,7 @@ func TestImpossibleInodesAreRefused(t *testing.T) {
 func TestImpossibleDirectoriesAreRefused(t *testing.T) {
 	disktest.Need(t, "refusing impossible directories", "mkfs.xfs", "xfs_db")
 	for _, version := range []string{"crc=0", "crc=1"} {
-		refused(t, makeFrom(t, fewFiles(t), 16, "-m", version, "-n", typed[version]), version, []edit{
+		refused(t, disktest.XFS(t, fewFiles(t), 16, "-m", version, "-n", typed[version]), version, []edit{
 			{"dir", "FORK.bmx[0].extentflag 1", "never written", diskerr.ErrCorrupt},
 			{"dir", "FORK.bmx[0].startoff 1", "magic", diskerr.ErrCorrupt},
 			{"dir", "FORK.bmx[0].startoff 0x800000", "index block with the magic", diskerr.ErrCorrupt},
@@ -304,7 +304,7 @@ func TestImpossibleTreesOfExtentsAreRefused(t *testing.T) {
 	disktest.Need(t, "refusing impossible trees of extents", "mkfs.xfs", "xfs_db")
 	const leaf = "tree; addr FORK.bmbt.ptrs[1]"
 	for _, version := range []string{"crc=0", "crc=1"} {
-		pristine := makeFrom(t, everyForm(t), 20, "-m", version, "-b", "size=1024", "-n", "size=4096", "-i", "size=512")
+		pristine := disktest.XFS(t, everyForm(t), 20, "-m", version, "-b", "size=1024", "-n", "size=4096", "-i", "size=512")
 		refused(t, pristine, version, []edit{
 			{"tree", "FORK.bmbt.level 0", "with 0 levels", diskerr.ErrCorrupt},
 			{"tree", "FORK.bmbt.level 10", "with 10 levels", diskerr.ErrCorrupt},
