@@ -20,10 +20,25 @@ type FlatConfig struct {
 	PackerSensitiveVars []string          `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
 	Mode                *string           `mapstructure:"mode" required:"false" cty:"mode" hcl:"mode"`
 	Skip                []string          `mapstructure:"skip" required:"false" cty:"skip" hcl:"skip"`
+	Requirements        []string          `mapstructure:"requirements" required:"false" cty:"requirements" hcl:"requirements"`
+	Initialisation      *string           `mapstructure:"initialisation" required:"false" cty:"initialisation" hcl:"initialisation"`
+	DefaultUser         *string           `mapstructure:"default_user" required:"false" cty:"default_user" hcl:"default_user"`
+	Datasources         []string          `mapstructure:"datasources" required:"false" cty:"datasources" hcl:"datasources"`
+	ForceDatasource     *bool             `mapstructure:"force_datasource" required:"false" cty:"force_datasource" hcl:"force_datasource"`
+	Network             *string           `mapstructure:"network" required:"false" cty:"network" hcl:"network"`
+	Console             []string          `mapstructure:"console" required:"false" cty:"console" hcl:"console"`
+	Firewall            *string           `mapstructure:"firewall" required:"false" cty:"firewall" hcl:"firewall"`
+	Packages            []string          `mapstructure:"packages" required:"false" cty:"packages" hcl:"packages"`
+	Install             *bool             `mapstructure:"install" required:"false" cty:"install" hcl:"install"`
+	Cleanup             []string          `mapstructure:"cleanup" required:"false" cty:"cleanup" hcl:"cleanup"`
+	LockPasswords       *bool             `mapstructure:"lock_passwords" required:"false" cty:"lock_passwords" hcl:"lock_passwords"`
+	ZeroFreeSpace       *bool             `mapstructure:"zero_free_space" required:"false" cty:"zero_free_space" hcl:"zero_free_space"`
+	Xen                 *bool             `mapstructure:"xen" required:"false" cty:"xen" hcl:"xen"`
 	OnUnmet             *string           `mapstructure:"on_unmet" required:"false" cty:"on_unmet" hcl:"on_unmet"`
 	Report              *string           `mapstructure:"report" required:"false" cty:"report" hcl:"report"`
 	ExecuteCommand      *string           `mapstructure:"execute_command" required:"false" cty:"execute_command" hcl:"execute_command"`
 	Timeout             *string           `mapstructure:"timeout" required:"false" cty:"timeout" hcl:"timeout"`
+	LogFile             *string           `mapstructure:"log_file" required:"false" cty:"log_file" hcl:"log_file"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -48,10 +63,25 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"packer_sensitive_variables": &hcldec.AttrSpec{Name: "packer_sensitive_variables", Type: cty.List(cty.String), Required: false},
 		"mode":                       &hcldec.AttrSpec{Name: "mode", Type: cty.String, Required: false},
 		"skip":                       &hcldec.AttrSpec{Name: "skip", Type: cty.List(cty.String), Required: false},
+		"requirements":               &hcldec.AttrSpec{Name: "requirements", Type: cty.List(cty.String), Required: false},
+		"initialisation":             &hcldec.AttrSpec{Name: "initialisation", Type: cty.String, Required: false},
+		"default_user":               &hcldec.AttrSpec{Name: "default_user", Type: cty.String, Required: false},
+		"datasources":                &hcldec.AttrSpec{Name: "datasources", Type: cty.List(cty.String), Required: false},
+		"force_datasource":           &hcldec.AttrSpec{Name: "force_datasource", Type: cty.Bool, Required: false},
+		"network":                    &hcldec.AttrSpec{Name: "network", Type: cty.String, Required: false},
+		"console":                    &hcldec.AttrSpec{Name: "console", Type: cty.List(cty.String), Required: false},
+		"firewall":                   &hcldec.AttrSpec{Name: "firewall", Type: cty.String, Required: false},
+		"packages":                   &hcldec.AttrSpec{Name: "packages", Type: cty.List(cty.String), Required: false},
+		"install":                    &hcldec.AttrSpec{Name: "install", Type: cty.Bool, Required: false},
+		"cleanup":                    &hcldec.AttrSpec{Name: "cleanup", Type: cty.List(cty.String), Required: false},
+		"lock_passwords":             &hcldec.AttrSpec{Name: "lock_passwords", Type: cty.Bool, Required: false},
+		"zero_free_space":            &hcldec.AttrSpec{Name: "zero_free_space", Type: cty.Bool, Required: false},
+		"xen":                        &hcldec.AttrSpec{Name: "xen", Type: cty.Bool, Required: false},
 		"on_unmet":                   &hcldec.AttrSpec{Name: "on_unmet", Type: cty.String, Required: false},
 		"report":                     &hcldec.AttrSpec{Name: "report", Type: cty.String, Required: false},
 		"execute_command":            &hcldec.AttrSpec{Name: "execute_command", Type: cty.String, Required: false},
 		"timeout":                    &hcldec.AttrSpec{Name: "timeout", Type: cty.String, Required: false},
+		"log_file":                   &hcldec.AttrSpec{Name: "log_file", Type: cty.String, Required: false},
 	}
 	return s
 }

@@ -3,8 +3,11 @@
 package provisioner
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
@@ -36,20 +39,29 @@ func (p *Provisioner) Prepare(raws ...interface{}) error {
 // found and changed, and stores the report. It fails when a required
 // requirement is not met in the end, unless on_unmet is "warn".
 func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]interface{}) error {
-	skip, err := requirement.ParseIDs(p.config.Skip)
+	skip, err := p.config.skipped()
 	if err != nil {
-		return fmt.Errorf("skip: %w", err)
+		return err
+	}
+	keep, closeLog, err := p.logFile()
+	if err != nil {
+		return err
 	}
 	ui.Say(opening(report.Mode(p.config.Mode)))
 	rep, err := guest.Run(ctx, comm, guest.Options{
 		Mode:           report.Mode(p.config.Mode),
 		Skip:           skip,
+		Settings:       p.config.settings(),
 		Timeout:        p.config.Timeout,
 		Progress:       func(stage string) { ui.Say("  " + stage) },
 		ExecuteCommand: p.config.executeCommand,
+		Log:            keep,
 	})
 	if err != nil {
-		return fmt.Errorf("make the guest ready: %w", err)
+		err = fmt.Errorf("make the guest ready: %w", err)
+	}
+	if err := errors.Join(err, closeLog()); err != nil {
+		return err
 	}
 	for _, line := range summary(rep) {
 		ui.Say(line)
@@ -58,6 +70,29 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 		return err
 	}
 	return p.judge(ui, rep)
+}
+
+// logFile opens the file of the option log_file, and returns what writes a
+// line into it and what closes it.
+func (p *Provisioner) logFile() (keep func(string), closeLog func() error, err error) {
+	if p.config.LogFile == "" {
+		return nil, func() error { return nil }, nil
+	}
+	f, err := os.Create(p.config.LogFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("log_file: %w", err)
+	}
+	w := bufio.NewWriter(f)
+	keep = func(line string) {
+		// A failure to write comes back from Flush.
+		_, _ = w.WriteString(line + "\n")
+	}
+	return keep, func() error {
+		if err := errors.Join(w.Flush(), f.Close()); err != nil {
+			return fmt.Errorf("log_file %s: %w", p.config.LogFile, err)
+		}
+		return nil
+	}, nil
 }
 
 func opening(mode report.Mode) string {

@@ -45,6 +45,10 @@ type Options struct {
 	// Progress, where given, is told the part of the work that begins. It is
 	// called from another goroutine, but never twice at once nor after Run.
 	Progress func(stage string)
+	// Log, where given, is told each line that the guest printed besides what
+	// the report holds; with Settings.WholeLog those of its programs too. It is
+	// called like Progress.
+	Log func(line string)
 	// ExecuteCommand, where given, returns the shell command that runs an
 	// invocation as root. The default is DefaultExecuteCommand.
 	ExecuteCommand func(Invocation) (string, error)
@@ -201,7 +205,9 @@ func (r *run) command(path string, code []byte) (string, error) {
 func (r *run) execute(ctx context.Context, command string) (*report.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout+grace)
 	defer cancel()
-	stdout := &guarded{w: newTranscript(r.expected(), r.opts.Progress)}
+	heard := newTranscript(r.expected(), r.opts.Progress)
+	heard.hearLog = r.opts.Log
+	stdout := &guarded{w: heard}
 	stderr := &guarded{w: &tail{max: 8 << 10}}
 	status, err := r.start(ctx, command, stdout, stderr)
 	stdout.close()
@@ -209,7 +215,7 @@ func (r *run) execute(ctx context.Context, command string) (*report.Report, erro
 	if err != nil {
 		return nil, fmt.Errorf("run the program in the guest: %w", err)
 	}
-	return r.judge(stdout.w.(*transcript), stderr.w.(*tail).String(), status)
+	return r.judge(heard, stderr.w.(*tail).String(), status)
 }
 
 // expected returns the requirements that the program is to look at.

@@ -42,6 +42,8 @@ type transcript struct {
 	expected []requirement.ID
 	// stage is told when the program enters a part of its work.
 	stage func(string)
+	// hearLog, where set, is told each line of log.
+	hearLog func(string)
 
 	line    []byte
 	bytes   int
@@ -112,6 +114,9 @@ func (t *transcript) endLine() {
 func (t *transcript) keepLog(line string) {
 	if line == "" {
 		return
+	}
+	if t.hearLog != nil {
+		t.hearLog(line)
 	}
 	t.log = append(t.log, line)
 	if len(t.log) > maxLog {

@@ -33,15 +33,24 @@ main() {
 
 # finish: the last lines, whatever happened.
 finish() {
+  if [ -n "$SET_WHOLE_LOG" ]; then
+    say_log 5000
+  elif [ -n "$OUTCOME" ]; then
+    say_log 40
+  fi
   if [ -z "$OUTCOME" ]; then
     say end ok
   else
-    tail -n 40 "$WORK/log" | while IFS= read -r f_line; do
-      say log "$f_line"
-    done
     say end failed "$OUTCOME"
   fi
   rm -rf "$WORK"
+}
+
+# say_log COUNT: the last lines of what programs printed.
+say_log() {
+  tail -n "$1" "$WORK/log" | while IFS= read -r sl_line; do
+    say log "$sl_line"
+  done
 }
 
 # give_up REASON
