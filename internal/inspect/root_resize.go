@@ -1,17 +1,17 @@
 package inspect
 
 import (
+	"strings"
+
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
 // rootResize looks for what grows the root partition and its file system at
-// boot: cloud-init's growpart and resizefs, or an initramfs with growroot.
+// boot: our own unit, an initramfs with growroot, or cloud-init's growpart and
+// resizefs.
 func rootResize(g *guest) requirement.Finding {
 	n := &notes{}
-	if growInInitramfs(g, n) {
-		return n.finding(requirement.RootResize)
-	}
-	if !cloudReady(g, n) {
+	if unitGrows(g, n) || neverGrows(g.layout.root, n) || growInInitramfs(g, n) || !cloudReady(g, n) {
 		return n.finding(requirement.RootResize)
 	}
 	growModules(g, n)
@@ -20,6 +20,57 @@ func rootResize(g *guest) requirement.Finding {
 		n.unmet("/etc/growroot-disabled is there: growpart does nothing")
 	}
 	return n.finding(requirement.RootResize)
+}
+
+// What this project's provisioner puts into guests that cloud-init can not
+// grow.
+const (
+	growUnit    = "openstack-ready-grow.service"
+	growProgram = "/usr/libexec/openstack-ready/boot"
+)
+
+// unitGrows notes our unit, which grows partition, logical volume and file
+// system, and the programs that it calls.
+func unitGrows(g *guest, n *notes) bool {
+	via, ok := g.units.enabled(growUnit)
+	if !ok || g.layout.root.mirror != nil {
+		return false
+	}
+	n.met("%s is started at boot by %s", growUnit, via)
+	if !g.has(n, growProgram) {
+		n.lacks("there is no %s, which %s runs", growProgram, growUnit)
+	}
+	needs(g, n, "the partition can not be grown", "growpart", "sfdisk", "sgdisk", "parted")
+	if g.layout.root.lv != nil {
+		needs(g, n, "the logical volume can not be grown", "lvm")
+	}
+	fileSystemTool(g, n)
+	return true
+}
+
+// needs notes which of the programs is there; one is enough.
+func needs(g *guest, n *notes, otherwise string, programs ...string) {
+	for _, name := range programs {
+		if program, ok := g.program(n, name); ok {
+			n.met("%s is there", program)
+			return
+		}
+	}
+	n.lacks("there is no program %s: %s", strings.Join(programs, ", "), otherwise)
+}
+
+// neverGrows notes a root on what cloud-init leaves alone: cloud-init,
+// config/cc_growpart.py, get_size and device_part_info.
+func neverGrows(root *volume, n *notes) bool {
+	switch {
+	case root.mirror != nil:
+		n.unmet("the root file system is on %s: neither cloud-init nor %s grows an array", root.name(), growUnit)
+	case root.lv != nil:
+		n.unmet("the root file system is on %s, which cloud-init never grows, and %s is not started at boot", root.name(), growUnit)
+	default:
+		return false
+	}
+	return true
 }
 
 // growInInitramfs notes cloud-initramfs-growroot, which grows the partition
@@ -70,11 +121,7 @@ func growTools(g *guest, n *notes) {
 	} else {
 		n.lacks("there is no program growpart (package cloud-guest-utils): cloud-init can not grow the partition")
 	}
-	if program, ok := g.program(n, "resize2fs"); ok {
-		n.met("%s is there", program)
-	} else {
-		n.lacks("there is no program resize2fs (package e2fsprogs): the %s file system can not be grown", g.facts.Root.FileSystem)
-	}
+	fileSystemTool(g, n)
 	if program, ok := g.program(n, "sfdisk"); ok {
 		n.met("%s is there", program)
 		return
@@ -84,4 +131,21 @@ func growTools(g *guest, n *notes) {
 		return
 	}
 	n.lacks("there is no program sfdisk (package fdisk), with which growpart changes the partition table")
+}
+
+// fileSystemTool notes the program that grows the root file system.
+func fileSystemTool(g *guest, n *notes) {
+	kind := g.facts.Root.FileSystem
+	name, from := "resize2fs", "e2fsprogs"
+	switch kind {
+	case "xfs":
+		name, from = "xfs_growfs", "xfsprogs"
+	case "btrfs":
+		name, from = "btrfs", "btrfs-progs"
+	}
+	if program, ok := g.program(n, name); ok {
+		n.met("%s is there", program)
+		return
+	}
+	n.lacks("there is no program %s (package %s): the %s file system can not be grown", name, from, kind)
 }

@@ -39,6 +39,8 @@ func autoDiskConfig(f inspect.Facts) Property {
 	switch parts := f.Partitions.Partitions; {
 	case len(parts) != 1:
 		p.Reason = fmt.Sprintf("the disk has %d partitions, and Xen's resizing needs exactly one", len(parts))
+	case f.Root.Volume != "":
+		p.Reason = fmt.Sprintf("the root file system is on the LVM volume %s, and Xen's resizing needs a plain partition", f.Root.Volume)
 	case parts[0].Number != 1 || f.Root.Partition != 1:
 		p.Reason = fmt.Sprintf("the only partition has number %d, and Xen's resizing needs number 1", parts[0].Number)
 	case f.Root.FileSystem != "ext3" && f.Root.FileSystem != "ext4":

@@ -63,10 +63,13 @@ func TestDeriveOnePropertyFromOneFact(t *testing.T) {
 		"the only partition is number 2": {func(f *inspect.Facts) {
 			f.Partitions.Partitions[0].Number, f.Root.Partition = 2, 2
 		}, "auto_disk_config", "False"},
-		"no partition table":         {func(f *inspect.Facts) { f.Partitions = nil }, "auto_disk_config", "False"},
-		"ext2":                       {func(f *inspect.Facts) { f.Root.FileSystem = "ext2" }, "auto_disk_config", "False"},
-		"ext3":                       {func(f *inspect.Facts) { f.Root.FileSystem = "ext3" }, "auto_disk_config", "True"},
-		"root is not the partition":  {func(f *inspect.Facts) { f.Root.Partition = 0 }, "auto_disk_config", "False"},
+		"no partition table":        {func(f *inspect.Facts) { f.Partitions = nil }, "auto_disk_config", "False"},
+		"ext2":                      {func(f *inspect.Facts) { f.Root.FileSystem = "ext2" }, "auto_disk_config", "False"},
+		"ext3":                      {func(f *inspect.Facts) { f.Root.FileSystem = "ext3" }, "auto_disk_config", "True"},
+		"root is not the partition": {func(f *inspect.Facts) { f.Root.Partition = 0 }, "auto_disk_config", "False"},
+		"root is on LVM": {func(f *inspect.Facts) {
+			f.Root.Partition, f.Root.Volume = 1, "vg/root"
+		}, "auto_disk_config", "False"},
 		"a byte over two GiB":        {func(f *inspect.Facts) { f.Disk.VirtualSize = 2<<30 + 1 }, MinDisk, "3"},
 		"a byte":                     {func(f *inspect.Facts) { f.Disk.VirtualSize = 1 }, MinDisk, "1"},
 		"no program could be read":   {func(f *inspect.Facts) { f.Architecture = "" }, "architecture", absent},

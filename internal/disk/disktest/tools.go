@@ -15,7 +15,7 @@ var packages = map[string]string{
 	"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "e2fsck": "e2fsprogs", "tune2fs": "e2fsprogs",
 	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs", "btrfstune": "btrfs-progs",
 	"sfdisk": "fdisk", "sgdisk": "gdisk", "blkid": "util-linux",
-	"mkfs.vfat": "dosfstools", "mcopy": "mtools", "mdel": "mtools", "mlabel": "mtools",
+	"mkfs.vfat": "dosfstools", "mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "mlabel": "mtools",
 	"lvm": "lvm2", "cryptsetup": "cryptsetup-bin", "mkswap": "util-linux",
 	"mount": "mount", "umount": "mount", "losetup": "mount",
 	"gzip": "gzip", "xz": "xz-utils", "zstd": "zstd", "tar": "tar", "python3": "python3",
