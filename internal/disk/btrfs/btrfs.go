@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/cache"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/filesystem"
 )
 
@@ -19,8 +20,8 @@ type Volume struct {
 	roots    *tree
 	geometry filesystem.Geometry
 
-	nodes    *cache[uint64]
-	unpacked *cache[packedKey]
+	nodes    *cache.Cache // by their logical address
+	unpacked *cache.Cache // by packedExtent.key
 	unpacker unpacker
 
 	// far and stale hold the inodes whose numbers say nothing of them.
@@ -49,7 +50,7 @@ func Open(r io.ReaderAt, size int64) (*Volume, error) {
 	}
 	v := &Volume{
 		r: r, sb: sb, geometry: sb.geometry(),
-		nodes: newCache[uint64](cachedNodes), unpacked: newCache[packedKey](cachedUnpacked),
+		nodes: cache.New(cachedNodes), unpacked: cache.New(cachedUnpacked),
 		unpacker: unpacker{sectorSize: int(sb.sectorSize)},
 		opened:   map[uint64]*tree{}, far: newNumbers[place](), stale: newNumbers[staleName](),
 	}

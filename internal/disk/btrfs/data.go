@@ -122,26 +122,29 @@ func (v *Volume) collectSums(t *tree, start key, logical, count uint64) ([]byte,
 	return nil, diskerr.Corrupt("the data at the logical address %d has no checksum", logical)
 }
 
-// packedKey is one compressed extent of a file system.
-type packedKey struct {
+// packedExtent reads the unpacked bytes of a compressed extent.
+type packedExtent struct {
+	v               *Volume
 	logical, length uint64
 	// size is how many bytes it makes.
 	size        uint64
 	compression compression
+	sums        bool
 }
 
-// packedExtent reads the unpacked bytes of an extent.
-type packedExtent struct {
-	packedKey
-	v    *Volume
-	sums bool
-}
+// key is what the unpacked bytes are kept under. Addresses are of whole
+// sectors, and leave room for the compression.
+func (e *packedExtent) key() int64 { return int64(e.logical | uint64(e.compression)) }
 
 // ReadAt implements io.ReaderAt.
 func (e *packedExtent) ReadAt(p []byte, off int64) (int, error) {
-	data, err := e.v.unpacked.get(e.packedKey, e.unpack)
-	if err != nil {
-		return 0, err
+	data, kept := e.v.unpacked.Get(e.key())
+	if !kept || uint64(len(data)) != e.size {
+		var err error
+		if data, err = e.unpack(); err != nil {
+			return 0, err
+		}
+		e.v.unpacked.Put(e.key(), data)
 	}
 	if off < 0 || off > int64(len(data)) {
 		return 0, fs.ErrInvalid

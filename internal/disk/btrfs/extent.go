@@ -131,7 +131,7 @@ func (n *inode) run(e extent) (filesystem.Run, error) {
 		return filesystem.Run{}, err
 	}
 	if e.compression != uncompressed {
-		run.Source = &packedExtent{v: n.d.v, sums: n.sums, packedKey: packedKey{e.logical, e.length, e.unpacked, e.compression}}
+		run.Source = &packedExtent{n.d.v, e.logical, e.length, e.unpacked, e.compression, n.sums}
 		return run, e.checkPacked()
 	}
 	if e.from > e.length || e.bytes > e.length-e.from {

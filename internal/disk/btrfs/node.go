@@ -66,16 +66,18 @@ type node struct {
 
 // readNode reads a node, from whichever copy of it is whole.
 func (v *Volume) readNode(p pointer) (node, error) {
-	raw, err := v.nodes.get(p.logical, func() ([]byte, error) {
-		raw := make([]byte, v.sb.nodeSize)
-		return raw, v.readCopies(p.logical, raw, "node", func() error { return v.checkNode(p, raw) })
-	})
-	if err == nil {
+	raw, kept := v.nodes.Get(int64(p.logical))
+	var err error
+	if kept {
 		err = checkPointer(p, raw)
+	} else {
+		raw = make([]byte, v.sb.nodeSize)
+		err = v.readCopies(p.logical, raw, "node", func() error { return v.checkNode(p, raw) })
 	}
 	if err != nil {
 		return node{}, fmt.Errorf("node %d: %w", p.logical, err)
 	}
+	v.nodes.Put(int64(p.logical), raw)
 	return parseNode(raw), nil
 }
 

@@ -193,3 +193,23 @@ func TestFeaturesAreNamedAndRead(t *testing.T) {
 		}
 	}
 }
+
+func TestVolumeIsReadByManyAtOnce(t *testing.T) {
+	v := openVolume(t, snapper(t))
+	failures := make(chan error)
+	const readers = 8
+	for range readers {
+		go func() {
+			fsys, err := v.Subvolume(btrfs.TopLevel)
+			if err == nil {
+				err = disktest.FirstError(fsys)
+			}
+			failures <- err
+		}()
+	}
+	for range readers {
+		if err := <-failures; err != nil {
+			t.Error(err)
+		}
+	}
+}
