@@ -8,14 +8,23 @@ grub_recognise() {
   [ -n "$(grub_menus)" ]
 }
 
-# grub_menus: the generated menus. In an EFI system partition that is the menu
-# itself up to EL 8; elsewhere it is a stub that leads to the menu in /boot and
-# must stay one.
+# grub_menus: the generated menus with kernels of their own.
 grub_menus() {
-  for gm_file in "$ROOT"/boot/grub/grub.cfg "$ROOT"/boot/grub2/grub.cfg \
+  for gm_file in $(grub_files); do
+    if ! grep -Eqs '^[[:space:]]*blscfg([[:space:]]|$)' "$ROOT$gm_file"; then
+      echo "$gm_file"
+    fi
+  done
+}
+
+# grub_files: what grub-mkconfig has made. In an EFI system partition that is
+# the menu itself up to EL 8; elsewhere it is a stub that leads to the menu in
+# /boot and must stay one.
+grub_files() {
+  for gf_file in "$ROOT"/boot/grub/grub.cfg "$ROOT"/boot/grub2/grub.cfg \
     "$ROOT"/boot/efi/EFI/*/grub.cfg; do
-    if [ -f "$gm_file" ] && ! is_grub_stub "$gm_file"; then
-      guest_path "$gm_file"
+    if [ -f "$gf_file" ] && ! is_grub_stub "$gf_file"; then
+      guest_path "$gf_file"
     fi
   done
 }
@@ -48,16 +57,21 @@ grub_argument_files() {
 }
 
 grub_mend() {
-  gm_consoles=$(wanted_consoles) || return 0
+  gm_consoles=$(wanted_arguments) || return 0
+  mend_grub_defaults "$gm_consoles"
+  mark_boot_menu
+}
+
+# mend_grub_defaults CONSOLES: what grub-mkconfig and grubby start from.
+mend_grub_defaults() {
   if grub_reads_dropins; then
-    write_grub_dropin "$gm_consoles"
+    write_grub_dropin "$1"
   elif [ -f "$ROOT$GRUB_DEFAULTS" ]; then
-    edit_file "$GRUB_DEFAULTS" edit_grub_defaults "$gm_consoles"
+    edit_file "$GRUB_DEFAULTS" edit_grub_defaults "$1"
     tell_odd_defaults
   else
-    printf 'GRUB_CMDLINE_LINUX="%s"\n' "$gm_consoles" | write_file "$GRUB_DEFAULTS"
+    printf 'GRUB_CMDLINE_LINUX="%s"\n' "$1" | write_file "$GRUB_DEFAULTS"
   fi
-  mark_boot_menu
 }
 
 # grub_reads_dropins: Debian's grub-mkconfig does, and not every other.
@@ -118,11 +132,7 @@ grub_rebuild() {
   if has_program grub2-mkconfig; then
     gr_program=grub2-mkconfig
   fi
-  gr_option=
-  if "$gr_program" --help | grep -q -e --update-bls-cmdline; then
-    gr_option=--update-bls-cmdline
-  fi
   for gr_menu in $(grub_menus); do
-    "$gr_program" -o "$gr_menu" $gr_option || return 1
+    "$gr_program" -o "$gr_menu" || return 1
   done
 }
