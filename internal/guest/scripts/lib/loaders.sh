@@ -40,33 +40,54 @@ rebuild_boot_menus() {
   done
 }
 
+# wanted_arguments: what every boot entry is to end with; fails where the
+# console is not known.
+wanted_arguments() {
+  wa_consoles=$(wanted_consoles) || return 1
+  case $SET_NETWORK in
+  eth0) echo "net.ifnames=0 biosdevname=0 $wa_consoles" ;;
+  *) echo "$wa_consoles" ;;
+  esac
+}
+
 # wanted_consoles: the words console=..., the one that Nova records last, as
 # the system's own messages go to that; fails where it is not known.
 wanted_consoles() {
-  wc_serial=$(serial_console) || return 1
-  echo "console=tty0 console=$wc_serial"
+  wc_words=
+  for wc_console in ${SET_CONSOLES:-tty0 $(serial_console)}; do
+    wc_words="$wc_words console=$wc_console"
+  done
+  [ -n "$SET_CONSOLES" ] || [ "$wc_words" != ' console=tty0' ] || return 1
+  echo "${wc_words# }"
 }
 
-# serial_console: the kernel's name of the console that Nova records.
+# serial_console: the kernel's name of the console that Nova records, or
+# nothing.
 serial_console() {
   case $ARCH in
   x86_64 | i?86) echo ttyS0,115200n8 ;;
   aarch64 | arm*) echo ttyAMA0,115200n8 ;;
   ppc64*) echo hvc0 ;;
-  *) return 1 ;;
   esac
 }
 
-# argument_filter: the arguments for sed that take out of one line of kernel
-# arguments, which begins and ends with a space, what hides the kernel's log, switches
-# cloud-init off, or names a network card of the build; and our own consoles,
-# which are to be last.
+# argument_filter: the commands for sed that take out of one line of kernel
+# arguments, which begins and ends with a space, what hides the kernel's log,
+# switches cloud-init off, or names a network card of the build; and what
+# wanted_arguments adds at the end.
 argument_filter() {
-  af_serial=$(serial_console)
+  af_devices=
+  for af_word in $(wanted_consoles); do
+    af_word=${af_word#console=}
+    af_devices="$af_devices|${af_word%%,*}"
+  done
   printf '%s\n' 's/ /  /g' \
-    "s/ (quiet|splash|rhgb|console=tty0|console=${af_serial%%,*}(,[^ ]*)?) / /g" \
-    's/ (cloud-init=disabled|BOOTIF=[^ ]*|ifname=[^ ]*) / /g' \
-    's/  */ /g' 's/^ //' 's/ $//'
+    "s/ (quiet|splash|rhgb|console=(${af_devices#|})(,[^ ]*)?) / /g" \
+    's/ (cloud-init=disabled|BOOTIF=[^ ]*|ifname=[^ ]*) / /g'
+  if [ "$SET_NETWORK" = eth0 ]; then
+    echo 's/ (net\.ifnames|biosdevname)=[^ ]* / /g'
+  fi
+  printf '%s\n' 's/  */ /g' 's/^ //' 's/ $//'
 }
 
 # edit_arguments ADDRESS BEFORE AFTER: standard input, of which each line that
@@ -81,45 +102,27 @@ edit_arguments() {
   sed -E -f "$WORK/arguments.sed"
 }
 
-# filter_arguments: passes lines of arguments through, without what
+# filter_arguments: passes lines of nothing but arguments through, without what
 # argument_filter takes out.
 filter_arguments() {
-  sed -E "s/^[^#].*/ & /
-/^ /{
-$(argument_filter)
-}"
+  edit_arguments '/^[^#]/' 's/.*/ & /' ''
 }
 
-# rewrite_arguments KEYWORD: gives each line "KEYWORD ARGUMENTS", in capitals or
-# not, the wanted arguments.
+# rewrite_arguments KEYWORD: a filter that gives each line "KEYWORD ARGUMENTS"
+# the wanted arguments. KEYWORD is a regular expression.
 rewrite_arguments() {
-  while IFS= read -r ra_line || [ -n "$ra_line" ]; do
-    ra_keyword=$(printf '%s\n' "$ra_line" | sed -E 's/^([[:space:]]*[^[:space:]]+).*/\1/')
-    if [ "$(printf '%s\n' "$ra_keyword" | tr -d ' \t' | tr '[:upper:]' '[:lower:]')" = "$1" ]; then
-      ra_line="$ra_keyword $(wanted_arguments "${ra_line#"$ra_keyword"}")"
-    fi
-    printf '%s\n' "$ra_line"
-  done
+  edit_arguments "/^[[:space:]]*$1([[:space:]]|\$)/" 's/[[:space:]]+/ /g; s/.*/ & /' "s/\$/ $(wanted_arguments)/"
 }
 
-# rewrite_assignment NAME DEFAULT: gives the shell variable NAME, whose value is
-# DEFAULT where it is not set, the wanted arguments.
+# rewrite_assignment NAME DEFAULT: a filter that gives the shell variable NAME,
+# whose value is DEFAULT where it is not set, the wanted arguments.
 rewrite_assignment() {
-  ra_value=$2
-  while IFS= read -r ra_line || [ -n "$ra_line" ]; do
-    case $ra_line in
-    "$1="*) ra_value=$(unquoted "${ra_line#*=}") ;;
-    *) printf '%s\n' "$ra_line" ;;
-    esac
-  done
-  printf '%s="%s"\n' "$1" "$(wanted_arguments "$ra_value")"
-}
-
-# unquoted VALUE: what is between the quotes of a shell's assignment.
-unquoted() {
-  case $1 in
-  \"*) uq_value=${1#\"} && echo "${uq_value%%\"*}" ;;
-  "'"*) uq_value=${1#\'} && echo "${uq_value%%\'*}" ;;
-  *) echo "${1%%[[:space:]]*}" ;;
-  esac
+  awk -v name="$1" -v otherwise="$2" '
+    index($0, name "=") == 1 { found = 1 }
+    { print }
+    END { if (!found) print name "=\"" otherwise "\"" }
+  ' | edit_arguments "/^$1=/" "s/^($1=)[\"']?([^\"']*).*/\\1\" \\2 \"/" \
+    "s/^($1=\") */\\1/
+s/ *\"\$/ $(wanted_arguments)\"/
+s/=\" /=\"/"
 }
