@@ -329,8 +329,8 @@ func runInTree(t *testing.T, shell []string, root string, mode report.Mode, arch
 	return runWith(t, Settings{}, shell, root, mode, arch, id)
 }
 
-// runWith is runInTree with settings.
-func runWith(t *testing.T, settings Settings, shell []string, root string, mode report.Mode, arch string, id requirement.ID) *transcript {
+// runWith is runInTree with settings, and with further stand-ins for programs.
+func runWith(t *testing.T, settings Settings, shell []string, root string, mode report.Mode, arch string, id requirement.ID, programs ...map[string]string) *transcript {
 	t.Helper()
 	blocks := "1048320"
 	if arch == "small" {
@@ -339,7 +339,7 @@ func runWith(t *testing.T, settings Settings, shell []string, root string, mode 
 	if arch == "" {
 		arch = "x86_64"
 	}
-	stubs := guesttest.Stubs(t, map[string]string{
+	stubs := guesttest.Stubs(t, with(map[string]string{
 		"dumpe2fs":    "printf 'Block count:  " + blocks + "\\nBlock size:  4096\\nBlocks per group:  32768\\n'",
 		"lsinitramfs": "echo bin/sh",
 		"journalctl":  "exit 1",
@@ -347,7 +347,7 @@ func runWith(t *testing.T, settings Settings, shell []string, root string, mode 
 		"update-grub": "exit 1",
 		"usermod":     "exit 1",
 		"ssh-keygen":  "exit 1",
-	})
+	}, programs...))
 	work := filepath.Join(t.TempDir(), "work")
 	if err := os.Mkdir(work, 0o700); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,13 @@ var debian = map[string]string{
 // with "-> " are the target of a symbolic link; "-" takes a file out.
 func NewTree(t *testing.T, files ...map[string]string) string {
 	t.Helper()
-	all := maps.Clone(debian)
+	return NewTreeOf(t, debian, files...)
+}
+
+// NewTreeOf is NewTree for a guest that is no Debian but has the files of base.
+func NewTreeOf(t *testing.T, base map[string]string, files ...map[string]string) string {
+	t.Helper()
+	all := maps.Clone(base)
 	for _, more := range files {
 		maps.Copy(all, more)
 	}
