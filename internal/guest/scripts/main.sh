@@ -102,6 +102,9 @@ probe() {
   find_init
   say probe init "$INIT"
   [ -n "$INIT" ] || give_up "the guest is $OS_NAME, whose init is none of: $INITS"
+  if [ "$MODE" = mend ] && ! root_is_writable; then
+    give_up "the root file system is read-only, as on systems that are updated as a whole (transactional-update, ostree): make $OS_NAME ready where its image is composed, or mount / writable before this provisioner"
+  fi
   find_initramfs
   say probe initramfs "$INITRAMFS"
   find_loaders

@@ -25,7 +25,8 @@ look_identity_reset() {
   otherwise_met 'machine ID empty, no host keys, leases, random seed, journal or cloud-init state; host keys come back at boot'
 }
 
-# has_machine_id: without systemd a missing file is no sign of a first boot.
+# has_machine_id: without systemd a missing file is no sign of a first boot, and
+# an empty one is in the way of dbus-uuidgen, which makes a new one.
 has_machine_id() {
   [ "$INIT" = systemd ] || [ -e "$ROOT/etc/machine-id" ] || [ -h "$ROOT/etc/machine-id" ]
 }
@@ -34,12 +35,13 @@ has_machine_id() {
 list_identity() {
   list_files 'SSH host key' '/etc/ssh/ssh_host_*'
   list_files 'DHCP lease' '/var/lib/dhcp/*.lease*' '/var/lib/dhcp3/*' '/var/lib/dhclient/*' \
-    '/var/lib/dhcpcd/*.lease*' '/var/lib/NetworkManager/*.lease'
+    '/var/lib/dhcpcd/*.lease*' '/var/lib/NetworkManager/*.lease' '/var/lib/wicked/*.xml'
   list_files 'DHCP identity' '/etc/dhcpcd.duid' '/var/lib/dhcpcd/duid' '/var/lib/dhcpcd/secret' \
     '/var/lib/dhcpcd5/duid' '/var/lib/NetworkManager/secret_key' '/var/lib/NetworkManager/*.state' \
     '/var/lib/NetworkManager/timestamps' '/var/lib/NetworkManager/seen-bssids' '/var/lib/systemd/network/*'
   list_files 'random seed' '/var/lib/systemd/random-seed' '/var/lib/urandom/random-seed' \
-    '/boot/loader/random-seed'
+    '/var/lib/misc/random-seed' '/var/lib/seedrng/*' '/boot/loader/random-seed'
+  list_files 'identity of the package manager' '/var/lib/yum/uuid'
   list_files 'credential key' '/var/lib/systemd/credential.secret'
   list_files 'persistent journal' '/var/log/journal/*'
   list_files 'mark of an earlier growth' '/etc/growroot-grown' '/var/lib/cloud/instance/root-grown'
@@ -104,34 +106,21 @@ mend_identity_reset() {
     write_hostkeys_unit
     enable_service "$HOSTKEYS_UNIT"
   fi
-  stop_identity_writers
+  if [ -z "$ROOT" ]; then
+    init stop_identity_writers
+  fi
   list_identity >"$WORK/identity"
   while IFS=$TAB read -r ir_kind ir_path; do
     remove "$ir_path"
   done <"$WORK/identity"
-  if has_machine_id; then
+  if [ "$INIT" = systemd ]; then
     make_empty /etc/machine-id
+  else
+    remove /etc/machine-id
   fi
   if [ -f "$ROOT/var/lib/dbus/machine-id" ] && [ ! -h "$ROOT/var/lib/dbus/machine-id" ]; then
     remove /var/lib/dbus/machine-id
   fi
-}
-
-# stop_identity_writers: what would write its file again when the build VM
-# shuts down. systemd-random-seed saves when it stops; journald goes on in
-# /run. dhclient appends to the removed file that it holds open.
-stop_identity_writers() {
-  [ -z "$ROOT" ] || return 0
-  if has_program systemctl && systemctl --quiet is-active systemd-random-seed.service; then
-    systemctl stop systemd-random-seed.service
-    change 'stopped systemd-random-seed.service, which saves the seed at shutdown'
-  fi
-  for siw_dir in /var/log/journal/*; do
-    if [ -e "$siw_dir" ]; then
-      journalctl --relinquish-var
-      return 0
-    fi
-  done
 }
 
 # write_hostkeys_unit: Debian and Ubuntu make host keys only when the package

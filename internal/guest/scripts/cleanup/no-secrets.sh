@@ -32,7 +32,9 @@ list_secrets() {
   list_secret 'password backup' - '/etc/shadow-' '/etc/gshadow-'
   list_secret 'build log' - '/var/log/installer' '/var/log/cloud-init.log*' '/var/log/cloud-init-output.log*' \
     '/var/log/apt/*.log*' '/var/log/apt/eipp.log*' '/var/log/dpkg.log*' '/var/log/bootstrap.log' \
-    '/var/log/alternatives.log*' '/var/log/unattended-upgrades/*' '/root/*-ks.cfg' '/root/preseed.cfg'
+    '/var/log/alternatives.log*' '/var/log/unattended-upgrades/*' '/root/*-ks.cfg' '/root/preseed.cfg' \
+    '/root/install.log*' '/var/log/anaconda' '/var/log/anaconda.*' '/var/log/dnf*.log*' '/var/log/hawkey.log*' \
+    '/var/log/yum.log*'
   IFS=$ls_ifs
 }
 
@@ -122,10 +124,21 @@ mend_no_secrets() {
 lock_password() {
   [ -z "$ROOT" ] || return 0
   if [ "$1" = "$LOGIN" ] && [ "$LOGIN" != root ] &&
-    ! su -s /bin/sh -c 'sudo -k -n true' "$LOGIN"; then
-    trouble "the password of $LOGIN was left, since sudo asks for it and the build's shutdown command may need it: give $LOGIN a NOPASSWD rule"
+    ! su -s /bin/sh -c 'if command -v sudo; then sudo -k -n true; else doas -n true; fi' "$LOGIN"; then
+    trouble "the password of $LOGIN was left, since sudo or doas asks for it and the build's shutdown command may need it: give $LOGIN a rule without password"
     return 0
   fi
-  usermod -p '!' "$1"
+  forget_password "$1"
   change "locked the password of $1"
+}
+
+# forget_password ACCOUNT: busybox has no usermod. Without PAM, sshd refuses the
+# keys of an account whose password begins with "!", but not with "*".
+forget_password() {
+  if has_program usermod; then
+    usermod -p '*' "$1"
+    return
+  fi
+  awk -F: -v OFS=: -v account="$1" '$1 == account { $2 = "*" } { print }' /etc/shadow >"$WORK/shadow"
+  cat "$WORK/shadow" >/etc/shadow
 }

@@ -10,9 +10,13 @@ debian_recognise() {
 debian_package() {
   case $1 in
   growpart) echo cloud-guest-utils ;;
+  growroot) echo cloud-initramfs-growroot ;;
   ssh-server) echo openssh-server ;;
   ext-tools) echo e2fsprogs ;;
   gpt-tools) echo gdisk ;;
+  xfs-tools) echo xfsprogs ;;
+  btrfs-tools) echo btrfs-progs ;;
+  datasources) ;;
   dhcp-client) debian_dhcp_client ;;
   *) echo "$1" ;;
   esac

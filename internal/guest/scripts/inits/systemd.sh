@@ -61,6 +61,26 @@ systemd_disable() {
   systemctl --no-reload ${ROOT:+"--root=$ROOT"} disable "$SERVICE"
 }
 
+# systemd_booting: whether cloud-init's services are still to come.
+systemd_booting() {
+  systemctl list-jobs --no-legend --plain | grep -q ' cloud-'
+}
+
+# systemd_stop_identity_writers: systemd-random-seed saves when it stops;
+# journald goes on in /run.
+systemd_stop_identity_writers() {
+  if systemctl --quiet is-active systemd-random-seed.service; then
+    systemctl stop systemd-random-seed.service
+    change 'stopped systemd-random-seed.service, which saves the seed at shutdown'
+  fi
+  for ssiw_dir in /var/log/journal/*; do
+    if [ -e "$ssiw_dir" ]; then
+      journalctl --relinquish-var
+      return 0
+    fi
+  done
+}
+
 # systemd_keep_off NAME...: keeps "systemctl preset-all", which systemd runs at
 # a first boot, from enabling one of them again (systemd.preset(5)).
 systemd_keep_off() {

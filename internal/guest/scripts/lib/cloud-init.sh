@@ -13,6 +13,7 @@ look_cloud_init() {
     return 0
   fi
   note "cloud-init $VERSION is installed"
+  need_package datasources
   if [ -e "$ROOT/etc/cloud/cloud-init.disabled" ]; then
     unmet '/etc/cloud/cloud-init.disabled switches cloud-init off'
   fi
@@ -65,7 +66,7 @@ load_cloud_config() {
   fi
   CC_datasource_list=- CC_init_modules=- CC_final_modules=- CC_growpart_mode=- CC_growpart_devices=-
   CC_growroot_file_ignored=- CC_resize_rootfs=- CC_users=- CC_default_user=- CC_network=-
-  CC_renderers=- CC_manual_cache_clean=- CC_preserve_hostname=- CC_ssh_genkeytypes=- CC_ssh_pwauth=-
+  CC_renderers=- CC_distro=- CC_manual_cache_clean=- CC_preserve_hostname=- CC_ssh_genkeytypes=- CC_ssh_pwauth=-
   while IFS=$TAB read -r lcc_key lcc_value; do
     eval "CC_$lcc_key=\$lcc_value"
   done <"$WORK/cloud-config"
@@ -77,11 +78,22 @@ cloud_config_sum() {
   grep '' /dev/null "$ROOT/etc/cloud/cloud.cfg" "$ROOT"/etc/cloud/cloud.cfg.d/*.cfg | cksum
 }
 
+# cloud_init_python: the interpreter that cloud-init's program names: it has yaml,
+# and others of the guest need not. EL 6 and 7 have Python 2 only, EL 8 one of its own.
+cloud_init_python() {
+  cip_program=$(sed -n '1s/^#! *\(\/[^ ]*\).*/\1/p' "$ROOT/usr/bin/cloud-init" 2>/dev/null) || return 0
+  case $cip_program in
+  */env | '') ;;
+  *) first_file "$cip_program" ;;
+  esac
+}
+
 # merged_cloud_config: merges as cloud-init does (util.read_conf_with_confd):
-# later files win, dictionaries merge, lists replace.
+# later files win, dictionaries merge, lists replace. Python 2.6 must do too.
 merged_cloud_config() {
-  python3 -B - "$ROOT/etc/cloud" <<'END'
-import glob, os, sys, yaml
+  mcc_python=$(cloud_init_python)
+  "${mcc_python:+$ROOT}${mcc_python:-python3}" -B - "$ROOT/etc/cloud" <<'END'
+import glob, io, os, sys, yaml
 
 
 def merge(into, more):
@@ -109,7 +121,7 @@ def word(value):
         return " ".join(word(v[0] if isinstance(v, list) and v else v) for v in value)
     if isinstance(value, dict):
         return word(value.get("name", "-"))
-    return " ".join(str(value).split())
+    return " ".join(("%s" % value).split())
 
 
 def modules(stage):
@@ -120,7 +132,7 @@ config = {}
 files = [sys.argv[1] + "/cloud.cfg"] + sorted(glob.glob(sys.argv[1] + "/cloud.cfg.d/*.cfg"))
 for name in files:
     if os.path.isfile(name):
-        with open(name, encoding="utf-8") as f:
+        with io.open(name, encoding="utf-8") as f:
             part = yaml.safe_load(f)
         if isinstance(part, dict):
             merge(config, part)
@@ -137,12 +149,14 @@ for key, value in {
     "default_user": get(config, "system_info", "default_user", "name"),
     "network": get(config, "network", "config"),
     "renderers": get(config, "system_info", "network", "renderers"),
+    "distro": get(config, "system_info", "distro"),
     "manual_cache_clean": get(config, "manual_cache_clean"),
     "preserve_hostname": get(config, "preserve_hostname"),
     "ssh_genkeytypes": get(config, "ssh_genkeytypes"),
     "ssh_pwauth": get(config, "ssh_pwauth"),
 }.items():
-    print(key + "\t" + (word(value) or "-"))
+    line = "%s\t%s\n" % (key, word(value) or "-")
+    getattr(sys.stdout, "buffer", sys.stdout).write(line.encode("ascii", "replace"))
 END
 }
 
@@ -166,11 +180,10 @@ unguard_cloud_init() {
 # wait_for_cloud_init: installers leave work to cloud-init's last stage in the
 # build VM (subiquity writes cloud-init.disabled there), so it ends first.
 wait_for_cloud_init() {
-  has_program systemctl || return 0
   wfci_left=150
-  while systemctl list-jobs --no-legend --plain | grep -q ' cloud-'; do
+  while init booting; do
     if [ "$wfci_left" -eq 0 ]; then
-      echo 'cloud-init still runs after 300 seconds' >&2
+      echo 'the services of this boot are not all started after 300 seconds' >&2
       return 0
     fi
     wfci_left=$((wfci_left - 1))

@@ -5,12 +5,15 @@
 # lvm, luks, or empty with the reason in ROOT_REASON).
 find_root() {
   ROOT_KIND='' ROOT_NAME='' ROOT_SYS='' ROOT_REASON=''
-  awk '$5 == "/" { for (i = 7; i < NF; i++) if ($i == "-") fs = $(i + 1); device = $3 }
-    END { print device, fs }' "$ROOT/proc/self/mountinfo" >"$WORK/root"
-  read -r fr_device ROOT_FS <"$WORK/root"
+  awk '$5 == "/" { for (i = 7; i < NF; i++) if ($i == "-") { fs = $(i + 1); source = $(i + 2) } device = $3 }
+    END { print device, fs, source }' "$ROOT/proc/self/mountinfo" >"$WORK/root"
+  read -r fr_device ROOT_FS fr_source <"$WORK/root"
   ROOT_SYS=$ROOT/sys/dev/block/$fr_device
   if [ ! -e "$ROOT_SYS/uevent" ]; then
-    ROOT_REASON="device $fr_device of its $ROOT_FS file system is not in /sys/dev/block"
+    ROOT_SYS=$ROOT/sys/class/block/$(device_name "$fr_source")
+  fi
+  if [ ! -e "$ROOT_SYS/uevent" ]; then
+    ROOT_REASON="neither device $fr_device of its $ROOT_FS file system nor $fr_source is in /sys"
     return 0
   fi
   ROOT_NAME=$(sed -n 's/^DEVNAME=//p' "$ROOT_SYS/uevent")
@@ -26,4 +29,19 @@ find_root() {
   else
     ROOT_KIND=disk
   fi
+}
+
+# device_name SOURCE: the kernel's name of what is mounted. Btrfs has a device
+# number of its own, so that only the source leads to the disk.
+device_name() {
+  dn_source=$1
+  if [ -h "$ROOT$dn_source" ]; then
+    dn_source=$(readlink "$ROOT$dn_source")
+  fi
+  echo "${dn_source##*/}"
+}
+
+# root_is_writable: whether it is mounted so.
+root_is_writable() {
+  ! awk '$5 == "/" { options = $6 } END { print options }' "$ROOT/proc/self/mountinfo" | grep -Eq '^ro(,|$)'
 }

@@ -4,7 +4,7 @@
 
 MAC='([[:xdigit:]]{2}[:-]){5}[[:xdigit:]]{2}'
 
-FIREWALLS='nftables firewalld ufw netfilter-persistent iptables ip6tables ferm shorewall shorewall6 shorewall-init arno-iptables-firewall firehol'
+FIREWALLS='nftables firewalld ufw netfilter-persistent iptables ip6tables ferm shorewall shorewall6 shorewall-init SuSEfirewall2 SuSEfirewall2_init SuSEfirewall2_setup nftables-load arno-iptables-firewall firehol'
 
 # build_cards: the network cards of the build VM.
 build_cards() {
@@ -99,4 +99,81 @@ card_files() {
       fi
     done
   done
+}
+
+# own_network: which cards this program configures by DHCP itself, "all" or
+# "eth0"; nothing where that is left to cloud-init or to the builder.
+own_network() {
+  case $SET_NETWORK in
+  dhcp-all) echo all ;;
+  eth0) echo eth0 ;;
+  esac
+}
+
+# look_own_network CARDS
+look_own_network() {
+  find_stack
+  if [ -z "$STACK" ]; then
+    unmet 'there is no network stack that could ask for an address by DHCP' \
+      'install ifupdown, netplan.io or NetworkManager, or enable systemd-networkd'
+    return 0
+  fi
+  lon_file=$("${STACK}_dhcp_file" "$1")
+  if [ -z "$lon_file" ]; then
+    unmet "$STACK configures a card by its name only" 'set network = "eth0", which gives cards the kernel names'
+  elif "${STACK}_dhcp_text" "$1" | holds "$lon_file"; then
+    met "$lon_file configures $(cards_text "$1") by DHCP"
+  else
+    unmet "$lon_file does not configure $(cards_text "$1") by DHCP"
+  fi
+  "${STACK}_look"
+  if [ "$1" = eth0 ]; then
+    look_kernel_names
+  fi
+}
+
+cards_text() {
+  case $1 in
+  all) echo 'every Ethernet card' ;;
+  *) echo "$1" ;;
+  esac
+}
+
+# look_kernel_names: with predictable names, the first card is not eth0.
+look_kernel_names() {
+  if ! boot_entries | grep -v 'net\.ifnames=0' | grep -q .; then
+    met 'every boot entry has net.ifnames=0'
+  elif has_predictable_names; then
+    unmet 'a boot entry lacks net.ifnames=0, with which the first card is eth0'
+  fi
+}
+
+# has_predictable_names: mdev and udev before 197 leave the kernel's.
+has_predictable_names() {
+  [ -e "$ROOT/usr/lib/udev/rules.d/80-net-setup-link.rules" ] || [ -e "$ROOT/lib/udev/rules.d/80-net-setup-link.rules" ] ||
+    [ -e "$ROOT/lib/udev/rules.d/80-net-name-slot.rules" ] || [ -e "$ROOT/usr/lib/udev/rules.d/80-net-name-slot.rules" ]
+}
+
+# mend_own_network CARDS
+mend_own_network() {
+  find_stack
+  [ -n "$STACK" ] || return 0
+  mon_file=$("${STACK}_dhcp_file" "$1")
+  if [ -n "$mon_file" ]; then
+    "${STACK}_dhcp_text" "$1" | write_file "$mon_file" "$("${STACK}_dhcp_mode")"
+  fi
+  "${STACK}_mend"
+  if [ "$1" = eth0 ] && has_predictable_names; then
+    mend_arguments
+  fi
+}
+
+# find_stack: sets STACK to the first that the guest has.
+find_stack() {
+  for STACK in netplan networkmanager ifcfg wicked ifupdown networkd netifrc; do
+    if "${STACK}_available"; then
+      return 0
+    fi
+  done
+  STACK=
 }

@@ -25,15 +25,17 @@ installed() {
   esac
 }
 
-# need_package NAME: evidence whether it is installed; if not, it joins the plan.
+# need_package NAME: evidence whether it is installed; if not, it joins the
+# plan. A family can have no package of that name, or several.
 need_package() {
-  np_package=$(family package "$1")
-  if installed "$np_package"; then
-    met "package $np_package $VERSION is installed"
-    return 0
-  fi
-  unmet "package $np_package is not installed"
-  echo "$ID $np_package" >>"$WORK/wanted"
+  for np_package in $(family package "$1"); do
+    if installed "$np_package"; then
+      met "package $np_package $VERSION is installed"
+    else
+      unmet "package $np_package is not installed"
+      echo "$ID $np_package" >>"$WORK/wanted"
+    fi
+  done
 }
 
 # install_wanted: installs the plan in one call, and one by one where that

@@ -69,8 +69,10 @@ ifupdown_look() {
   need_package dhcp-client
 }
 
+# reads_interfaces_d: Alpine's cloud-init writes /etc/network/interfaces itself
+# (cloud-init, distros/alpine.py).
 reads_interfaces_d() {
-  grep -Eqs '^[[:space:]]*source(-directory)?[[:space:]]+(/etc/network/)?interfaces\.d(/\*)?[[:space:]]*$' \
+  [ "$CC_distro" = alpine ] || grep -Eqs '^[[:space:]]*source(-directory)?[[:space:]]+(/etc/network/)?interfaces\.d(/\*)?[[:space:]]*$' \
     "$ROOT/etc/network/interfaces"
 }
 
@@ -84,4 +86,19 @@ ifupdown_mend() {
 append_source() {
   cat
   echo 'source /etc/network/interfaces.d/*'
+}
+
+ifupdown_dhcp_file() { echo /etc/network/interfaces.d/openstack-ready; }
+
+ifupdown_dhcp_mode() { echo 0644; }
+
+# ifupdown_dhcp_text CARDS: Debian's reads patterns (interfaces(5), INTERFACE
+# TEMPLATES); others name cards as the kernel does, so that eth0 is the first.
+ifupdown_dhcp_text() {
+  echo '# Written by packer-plugin-openstack-ready.'
+  if [ "$1" = all ] && installed ifupdown; then
+    printf '%s\n' 'auto /en*=openstack-ready /eth*=openstack-ready' 'iface openstack-ready inet dhcp'
+  else
+    printf '%s\n' 'auto eth0' 'iface eth0 inet dhcp'
+  fi
 }

@@ -6,7 +6,13 @@ look_acpi_shutdown() {
     met 'acpid is enabled'
     return 0
   fi
-  if service_masked systemd-logind; then
+  if service_enabled elogind; then
+    met 'elogind obeys the power button'
+    return 0
+  fi
+  if [ "$INIT" != systemd ]; then
+    unmet 'neither acpid nor elogind starts at boot'
+  elif service_masked systemd-logind; then
     unmet 'systemd-logind.service is masked'
   elif ! service_exists systemd-logind; then
     unmet 'there is no systemd-logind.service'
@@ -18,11 +24,13 @@ look_acpi_shutdown() {
     met 'systemd-logind obeys the power button'
     return 0
   fi
-  need_package acpid
+  if ! service_exists acpid; then
+    need_package acpid
+  fi
 }
 
 mend_acpi_shutdown() {
-  if installed acpid; then
+  if service_exists acpid; then
     enable_service acpid
   fi
 }

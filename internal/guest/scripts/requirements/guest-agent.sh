@@ -4,23 +4,23 @@
 
 look_guest_agent() {
   need_package qemu-guest-agent
-  installed qemu-guest-agent || return 0
+  installed "$(family package qemu-guest-agent)" || return 0
   if service_masked qemu-guest-agent; then
-    unmet 'qemu-guest-agent.service is masked'
+    unmet "$SERVICE is masked"
   elif service_enabled qemu-guest-agent || started_by_udev; then
-    met 'qemu-guest-agent.service starts with its channel'
+    met "$SERVICE starts with its channel"
   else
-    unmet 'qemu-guest-agent.service is not enabled and no udev rule starts it'
+    unmet "$SERVICE is not enabled and no udev rule starts it"
   fi
 }
 
 started_by_udev() {
   grep -qs 'SYSTEMD_WANTS.*qemu-guest-agent' \
-    "$ROOT"/usr/lib/udev/rules.d/*qemu-guest-agent* "$ROOT"/lib/udev/rules.d/*qemu-guest-agent*
+    "$ROOT"/usr/lib/udev/rules.d/*qemu-g* "$ROOT"/lib/udev/rules.d/*qemu-g*
 }
 
 mend_guest_agent() {
-  installed qemu-guest-agent || return 0
+  installed "$(family package qemu-guest-agent)" || return 0
   if service_masked qemu-guest-agent || ! started_by_udev; then
     enable_service qemu-guest-agent
   fi

@@ -51,27 +51,39 @@ look_unpartitioned_end() {
 # look_file_system_size: it fills its partition if less than a block group is left.
 look_file_system_size() {
   case $ROOT_FS in
-  ext2 | ext3 | ext4) ;;
+  ext2 | ext3 | ext4) pl_grow="resize2fs /dev/$ROOT_NAME" ;;
+  btrfs) pl_grow='btrfs filesystem resize max /' ;;
   *)
     unknown "how far a $ROOT_FS file system fills its partition was not looked at"
     return 0
     ;;
   esac
-  if ! dumpe2fs -h "$ROOT/dev/$ROOT_NAME" >"$WORK/superblock"; then
-    unknown "the superblock of /dev/$ROOT_NAME could not be read"
-    return 0
-  fi
-  pl_left=$(awk -F ': *' -v sectors="$pl_size" '
-    $1 == "Block count" { blocks = $2 }
-    $1 == "Block size" { size = $2 }
-    $1 == "Blocks per group" { group = $2 }
-    END { left = sectors * 512 - blocks * size; print (left >= group * size) ? int(left / 1048576) : 0 }
-  ' "$WORK/superblock")
-  if [ "$pl_left" -gt 0 ]; then
-    unmet "the file system leaves $pl_left MiB of $ROOT_NAME unused" "run resize2fs /dev/$ROOT_NAME"
+  if ! pl_left=$(file_system_leaves $((pl_size * 512))); then
+    unknown "the size of the $ROOT_FS file system on /dev/$ROOT_NAME could not be read"
+  elif [ "$pl_left" -gt 0 ]; then
+    unmet "the file system leaves $pl_left MiB of $ROOT_NAME unused" "run $pl_grow"
   else
     met "the file system fills $ROOT_NAME"
   fi
+}
+
+# file_system_leaves BYTES: how many MiB of a partition it does not use.
+file_system_leaves() {
+  if [ "$ROOT_FS" = btrfs ]; then
+    btrfs filesystem show --raw "$ROOT/" >"$WORK/superblock" || return 1
+  else
+    dumpe2fs -h "$ROOT/dev/$ROOT_NAME" >"$WORK/superblock" || return 1
+  fi
+  awk -v bytes="$1" '
+    $1 == "devid" && $3 == "size" { used = $4; unit = 64 * 1048576 }
+    /^Block count:/ { blocks = $3 }
+    /^Block size:/ { size = $3 }
+    /^Blocks per group:/ { used = blocks * size; unit = $4 * size }
+    END {
+      if (used == 0) exit 1
+      print (bytes - used >= unit) ? int((bytes - used) / 1048576) : 0
+    }
+  ' "$WORK/superblock"
 }
 
 # The table is the builder's affair: a mend from inside would move partitions

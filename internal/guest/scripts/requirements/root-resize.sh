@@ -46,10 +46,31 @@ look_root_device() {
   esac
   case $ROOT_FS in
   ext2 | ext3 | ext4) need_package ext-tools ;;
+  xfs) need_package xfs-tools ;;
+  btrfs) need_package btrfs-tools ;;
   esac
-  if [ "$ROOT_KIND" = partition ] && needs_sgdisk; then
-    need_package gpt-tools
+  if [ "$ROOT_KIND" = partition ]; then
+    look_old_kernels
+    if needs_sgdisk; then
+      need_package gpt-tools
+    fi
   fi
+}
+
+# look_old_kernels: before 3.8 a kernel takes no new size for a partition in use,
+# which therefore has to grow in the initramfs (cloud-utils, growpart).
+look_old_kernels() {
+  kernels | grep -E '^([012]\.|3\.[0-7]([.-]|$))' >"$WORK/kernels" || return 0
+  need_package growroot
+  while read -r lok_version; do
+    if ! initramfs_grows_root "$lok_version"; then
+      unmet "the initramfs of kernel $lok_version does not grow the root partition, and a kernel below 3.8 cannot later"
+    fi
+  done <"$WORK/kernels"
+}
+
+initramfs_grows_root() {
+  [ -n "$(initramfs_image "$1")" ] && grep -q '/[0-9]*growroot' "$(initramfs_names "$1")"
 }
 
 # needs_sgdisk: growpart cannot use sfdisk on GPT before util-linux 2.26
@@ -65,4 +86,7 @@ needs_sgdisk() {
 mend_root_resize() {
   mend_cloud_init
   remove /etc/growroot-disabled
+  if installed "$(family package growroot)"; then
+    mark_initramfs
+  fi
 }

@@ -22,8 +22,31 @@ look_ssh_key() {
   if [ "$CC_ssh_genkeytypes" = null ]; then
     unmet 'ssh_genkeytypes is empty: cloud-init would make no host key'
   fi
+  if ! ssh_server_uses_pam; then
+    unmet 'the SSH server has no UsePAM yes: it refuses the key of an account whose password cloud-init locked'
+  fi
+}
+
+SSHD_CONFIG=/etc/ssh/sshd_config
+
+# ssh_server_uses_pam: sshd takes the first value that it reads (sshd_config(5)),
+# and files of /etc/ssh/sshd_config.d, where they are included, come first.
+ssh_server_uses_pam() {
+  [ -f "$ROOT$SSHD_CONFIG" ] || return 0
+  ssup_value=$(cat "$ROOT"/etc/ssh/sshd_config.d/*.conf "$ROOT$SSHD_CONFIG" 2>/dev/null |
+    awk 'tolower($1) == "usepam" { print tolower($2); exit }')
+  [ "$ssup_value" = yes ]
 }
 
 mend_ssh_key() {
   mend_cloud_init
+  if ! ssh_server_uses_pam; then
+    edit_file "$SSHD_CONFIG" use_pam
+  fi
+}
+
+# use_pam: the line comes first, as it is global only before the first Match.
+use_pam() {
+  echo 'UsePAM yes'
+  sed '/^[[:space:]]*[Uu][Ss][Ee][Pp][Aa][Mm][[:space:]]/d'
 }

@@ -1,6 +1,9 @@
 # shellcheck shell=sh
 # virtio: every kernel reaches its disk and network card in Nova.
 
+# LVM_DEVICES: lvmdevices(8), of EL 9. Without it LVM looks at every disk.
+LVM_DEVICES=/etc/lvm/devices/system.devices
+
 look_virtio() {
   kernels >"$WORK/kernels"
   if [ ! -s "$WORK/kernels" ]; then
@@ -10,6 +13,9 @@ look_virtio() {
   while read -r v_version; do
     look_kernel_virtio "$v_version"
   done <"$WORK/kernels"
+  if [ -s "$ROOT$LVM_DEVICES" ]; then
+    unmet "$LVM_DEVICES lists the disks of the build VM: LVM takes no other"
+  fi
 }
 
 look_kernel_virtio() {
@@ -20,7 +26,7 @@ look_kernel_virtio() {
       v_from="$v_from, $v_module built in"
     elif [ -z "$(initramfs_image "$1")" ]; then
       unmet "kernel $1 has no initramfs and $v_module is not built in"
-    elif grep -Eq "/$v_module\.ko" "$(initramfs_names "$1")"; then
+    elif initramfs_has "$1" "$v_module"; then
       v_from="$v_from, $v_module in its initramfs"
     else
       unmet "the initramfs of kernel $1 lacks $v_module"
@@ -56,6 +62,7 @@ look_config_drive_drivers() {
 }
 
 mend_virtio() {
+  remove "$LVM_DEVICES"
   if [ -z "$INITRAMFS" ]; then
     trouble "none of $INITRAMFS_MAKERS is installed to put drivers into the initramfs"
     return 0

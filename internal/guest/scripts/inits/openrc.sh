@@ -1,0 +1,82 @@
+# shellcheck shell=sh
+# OpenRC, of Alpine and Gentoo: a service starts where a runlevel links to it.
+
+openrc_recognise() {
+  [ -d "$ROOT/run/openrc" ]
+}
+
+# openrc_name NAME: sets SERVICE to the init script's name.
+openrc_name() {
+  SERVICE=${1%.service}
+}
+
+openrc_exists() {
+  [ -f "$ROOT/etc/init.d/$SERVICE" ]
+}
+
+# OpenRC knows no masks.
+openrc_masked() {
+  return 1
+}
+
+openrc_started() {
+  for os_link in "$ROOT"/etc/runlevels/*/"$SERVICE"; do
+    if [ -h "$os_link" ] || [ -e "$os_link" ]; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+openrc_unmask() { :; }
+
+openrc_enable() {
+  oe_level=$(openrc_runlevel)
+  if [ -z "$ROOT" ]; then
+    rc-update add "$SERVICE" "$oe_level"
+    return 0
+  fi
+  mkdir -p "$ROOT/etc/runlevels/$oe_level"
+  ln -s "/etc/init.d/$SERVICE" "$ROOT/etc/runlevels/$oe_level/$SERVICE"
+}
+
+# openrc_runlevel: what makes ready what the others need is in boot
+# (cloud-init, sysvinit/openrc; Alpine, setup-cloud-init).
+openrc_runlevel() {
+  case $SERVICE in
+  cloud-init-local | networking | elogind) echo boot ;;
+  *) echo default ;;
+  esac
+}
+
+openrc_disable() {
+  if [ -z "$ROOT" ]; then
+    rc-update -a delete "$SERVICE"
+    return 0
+  fi
+  rm -f "$ROOT"/etc/runlevels/*/"$SERVICE"
+}
+
+# Nothing starts a service again that no runlevel links to.
+openrc_keep_off() { :; }
+
+# openrc_booting: whether services are still on their way up.
+openrc_booting() {
+  for ob_link in "$ROOT"/run/openrc/starting/*; do
+    if [ -h "$ob_link" ] || [ -e "$ob_link" ]; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# openrc_stop_identity_writers: a stopped service does not save the seed at
+# shutdown. It was called urandom before OpenRC 0.45.
+openrc_stop_identity_writers() {
+  for osiw_service in seedrng urandom; do
+    if [ -e "$ROOT/run/openrc/started/$osiw_service" ]; then
+      rc-service "$osiw_service" stop
+      change "stopped $osiw_service, which saves the random seed at shutdown"
+    fi
+  done
+}
