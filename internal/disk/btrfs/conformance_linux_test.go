@@ -3,10 +3,12 @@ package btrfs_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/btrfs"
@@ -167,4 +169,70 @@ func (s trees) of(args string) string {
 		return s.forSmallNodes
 	}
 	return s.forOthers
+}
+
+// TestFilesThatWereChangedOftenAreWhatLinuxShows has extents that are used in
+// part, shared, preallocated and written in part, or punched out.
+func TestFilesThatWereChangedOftenAreWhatLinuxShows(t *testing.T) {
+	const what = "reading files that were changed often"
+	disktest.Need(t, what, "mkfs.btrfs", "cp")
+	for _, options := range []string{"max_inline=100", "compress-force=zstd", "compress-force=lzo,nodatasum", "nodatacow"} {
+		t.Run(options, func(t *testing.T) {
+			path := makeFS(t, "", "200M")
+			want := map[string][]byte{}
+			disktest.Mount(t, what, path, "btrfs", options, func(dir string) {
+				random := rand.New(rand.NewPCG(5, 6))
+				for i := range 20 {
+					name := filepath.Join(dir, fmt.Sprint(i))
+					if i > 0 && i%3 == 0 {
+						disktest.Run(t, "cp", "--reflink=always", filepath.Join(dir, fmt.Sprint(i-1)), name)
+					}
+					changeOften(t, name, random)
+					content, err := os.ReadFile(name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want[fmt.Sprint(i)] = content
+				}
+			})
+			fsys := openFS(t, path)
+			for name, content := range want {
+				if got, err := fs.ReadFile(fsys, name); err != nil || !bytes.Equal(got, content) {
+					t.Errorf("%s: got %d bytes, %v, want the %d that Linux showed", name, len(got), err, len(content))
+				}
+			}
+		})
+	}
+}
+
+// changeOften writes to a file of up to 600 KB, and cuts, preallocates and
+// punches holes into it, with the disk written in between.
+func changeOften(t testing.TB, name string, random *rand.Rand) {
+	t.Helper()
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const preallocate, punch = 0x1, 0x3 // FALLOC_FL_KEEP_SIZE, and FALLOC_FL_PUNCH_HOLE with it
+	for range 25 {
+		at, length := random.Int64N(500_000), 1+random.Int64N(100_000)
+		switch random.IntN(8) {
+		case 0:
+			err = f.Truncate(at)
+		case 1:
+			err = syscall.Fallocate(int(f.Fd()), preallocate, at, length)
+		case 2:
+			err = syscall.Fallocate(int(f.Fd()), punch, at, length)
+		case 3:
+			err = f.Sync()
+		default:
+			_, err = f.WriteAt(bytes.Repeat([]byte{byte(random.Uint32()), 'x', byte(at)}, int(length/3)), at)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/btrfs"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
 
 type damage struct {
@@ -370,5 +373,92 @@ func TestFileSystemWithErrorsIsUnclean(t *testing.T) {
 	}
 	if g := v.Geometry(); g.Clean || !strings.Contains(g.Unclean, "btrfs check") {
 		t.Errorf("got %v %q, want unclean", g.Clean, g.Unclean)
+	}
+}
+
+// nested is an image with one subvolume in another one.
+func nested(t testing.TB) image {
+	t.Helper()
+	const what = "refusing subvolumes that are impossible"
+	disktest.Need(t, what, "mkfs.btrfs", "btrfs")
+	path := makeFS(t, "", "16M", "--mixed", "-m", "single", "-d", "single", "-n", "4096")
+	disktest.Mount(t, what, path, "btrfs", "defaults", func(dir string) {
+		disktest.Run(t, "btrfs", "subvolume", "create", filepath.Join(dir, "outer"))
+		disktest.Run(t, "btrfs", "subvolume", "create", filepath.Join(dir, "outer/inner"))
+		write(t, filepath.Join(dir, "outer/inner/file"), "content")
+	})
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestSubvolumeThatIsImpossibleIsCorrupt(t *testing.T) {
+	whole := nested(t)
+	if err := whole.changed(func(image) {}).firstError(); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []damage{
+		{"in each other", func(m image) {
+			m.items(rootTree, rootBackref, func(h, _ []byte) {
+				if le.Uint64(h) == 256 {
+					le.PutUint64(h[9:], 257)
+				}
+			})
+		}, "its path has more than 4096 bytes"},
+		{"in a directory that is not there", set64(rootTree, rootBackref, 0, 999), "it lies in no directory"},
+		{"in a subvolume that is not there", func(m image) {
+			m.items(rootTree, rootItem, func(h, data []byte) {
+				if le.Uint64(h) == 256 {
+					le.PutUint32(data[216:], 0)
+				}
+			})
+		}, "it lies in the subvolume 256, which is not there"},
+		{"name", func(m image) {
+			m.items(rootTree, rootBackref, func(_, data []byte) { data[18] = '/' })
+		}, "impossible name"},
+		{"length of the name", set8(rootTree, rootBackref, 16, 200), "reference to a subvolume of"},
+		{"length of the other name", set8(rootTree, rootRef, 16, 200), "reference to a subvolume of"},
+		{"no root", func(m image) {
+			m.items(rootTree, rootItem, func(h, data []byte) {
+				if le.Uint64(h) == 257 {
+					le.PutUint64(data[176:], 1<<50)
+				}
+			})
+		}, "no chunk has"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := whole.changed(test.change).firstError()
+			if !errors.Is(err, diskerr.ErrCorrupt) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want ErrCorrupt that says %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestSubvolumeThatIsElsewhereIsAnEmptyDirectory: Linux follows a name to a
+// subvolume only where the subvolume's parent knows of it.
+func TestSubvolumeThatIsElsewhereIsAnEmptyDirectory(t *testing.T) {
+	whole := nested(t)
+	for name, change := range map[string]func(image){
+		"directory": set64(rootTree, rootRef, 0, 999),
+		"name":      func(m image) { m.items(rootTree, rootRef, func(_, data []byte) { data[18] ^= 0x20 }) },
+		"deleted": func(m image) {
+			m.items(rootTree, rootItem, func(h, data []byte) {
+				if le.Uint64(h) >= 256 && le.Uint64(h) < 300 {
+					le.PutUint32(data[216:], 0)
+				}
+			})
+		},
+	} {
+		m := whole.changed(change)
+		v, err := btrfs.Open(bytes.NewReader(m), int64(len(m)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, err := subvolume(t, v, btrfs.TopLevel).ReadDir("outer"); err != nil || len(list) != 0 {
+			t.Errorf("%s: got %v, %v, want an empty directory", name, list, err)
+		}
 	}
 }

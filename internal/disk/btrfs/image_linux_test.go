@@ -20,6 +20,7 @@ const (
 	rootTree, chunkTree, fsTree, checksumTree      = 1, 3, 5, 7
 	inodeItem, inodeRef, dirIndex                  = 1, 12, 96
 	extentData, extentSum, rootItem, chunkItem     = 108, 128, 132, 228
+	rootBackref, rootRef                           = 144, 156
 	super, nodeSize, nodeHeader, itemHeader, ptrTo = 65536, 4096, 101, 25, 33
 )
 

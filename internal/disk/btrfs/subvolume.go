@@ -206,6 +206,9 @@ func (l *lister) path(id uint64) (string, error) {
 			return "", err
 		}
 		t, err := l.v.tree(parent)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", diskerr.Corrupt("it lies in the subvolume %d, which is not there", parent)
+		}
 		if err != nil {
 			return "", err
 		}
