@@ -113,6 +113,111 @@ func TestRootOnLVMGrowsByOurUnitAlone(t *testing.T) {
 	}
 }
 
+// TestRootOnPhysicalVolumesOfSeveralPartitions has the first half of the root
+// on the second partition.
+func TestRootOnPhysicalVolumesOfSeveralPartitions(t *testing.T) {
+	const half = 16 * mib
+	tree := realFiles().with(growing)
+	tree["boot/grub/grub.cfg"] = strings.ReplaceAll(tree["boot/grub/grub.cfg"], "UUID="+rootUUID, "/dev/vg/root")
+	root := rootPart(tree).content(t)
+	metadata := `vg {
+id = "x"
+seqno = 5
+extent_size = 2048
+physical_volumes {
+first {
+id = "` + strings.Repeat("a", 32) + `"
+pe_start = 2048
+}
+second {
+id = "` + strings.Repeat("b", 32) + `"
+pe_start = 2048
+}
+}
+logical_volumes {
+root {
+status = ["VISIBLE"]
+segment_count = 2
+segment1 {
+start_extent = 0
+extent_count = 16
+type = "striped"
+stripe_count = 1
+stripes = ["second", 0]
+}
+segment2 {
+start_extent = 16
+extent_count = 16
+type = "striped"
+stripe_count = 1
+stripes = ["first", 1]
+}
+}
+}
+}`
+	first := disktest.PhysicalVolume(strings.Repeat("a", 32), 18<<20, metadata, 0)
+	second := disktest.PhysicalVolume(strings.Repeat("b", 32), 17<<20, metadata, 100)
+	copy(second[disktest.PVData:], root[:half])
+	copy(first[disktest.PVData+disktest.PVExtent:], root[half:])
+	got := mustInspect(t, makeDisk(t, "dos", part{mib: 18, kind: "8e", magic: string(first)}, part{mib: 17, kind: "8e", magic: string(second)}))
+	if r := got.Facts.Root; r.UUID != rootUUID || r.Volume != "vg/root" {
+		t.Errorf("root: %+v", r)
+	}
+	for _, f := range got.Findings {
+		if !f.Verdict.OK() || f.ID == requirement.PartitionLayout && !strings.Contains(fmt.Sprint(f.Evidence), "is on partition 2 (Linux LVM, 17 MiB), the last of 2") {
+			t.Errorf("%s: %s: %q", f.ID, f.Verdict, f.Evidence)
+		}
+	}
+}
+
+func TestPhysicalVolumeWithoutPartitionTable(t *testing.T) {
+	got := mustInspect(t, makeDisk(t, "none", groupPart(volumeOf(t, "root", rootPart(realFiles().with(growing))))))
+	for _, f := range got.Findings {
+		if f.ID == requirement.PartitionLayout && (f.Verdict != met || !strings.Contains(fmt.Sprint(f.Evidence), "fills the whole disk")) {
+			t.Errorf("%s: %s: %q", f.ID, f.Verdict, f.Evidence)
+		}
+	}
+}
+
+// TestImageOfAMachineThatWasKilled has a file in its journal alone.
+func TestImageOfAMachineThatWasKilled(t *testing.T) {
+	p := rootPart(realFiles().with(files{"etc/machine-id": gone}))
+	path := filepath.Join(t.TempDir(), "fs")
+	before := p.content(t)
+	write(t, path, 0, before, int64(len(before)))
+	empty := filepath.Join(t.TempDir(), "empty")
+	write(t, empty, 0, nil, 0)
+	disktest.Run(t, "debugfs", "-w", "-R", "write "+empty+" etc/machine-id", path)
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var numbers []string
+	var data []byte
+	const block = 1024 // of so small an ext4
+	for at := 0; at < len(after); at += block {
+		if string(after[at:at+block]) != string(before[at:at+block]) {
+			numbers, data = append(numbers, fmt.Sprint(at/block)), append(data, after[at:at+block]...)
+		}
+	}
+	blocks := filepath.Join(t.TempDir(), "blocks")
+	write(t, blocks, 0, data, int64(len(data)))
+	write(t, path, 0, before, int64(len(before)))
+	disktest.RunWith(t, "jo -c -v 3\njw -b "+strings.Join(numbers, ",")+" "+blocks+"\njc\n", "debugfs", "-w", "-f", "-", path)
+	dirty, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range mustInspect(t, makeDisk(t, "dos", part{mib: p.mib, kind: linux, magic: string(dirty)})).Findings {
+		if !f.Verdict.OK() {
+			t.Errorf("%s: %s: %q", f.ID, f.Verdict, f.Evidence)
+		}
+		if f.ID == requirement.IdentityReset && !strings.Contains(fmt.Sprint(f.Evidence), "/etc/machine-id") {
+			t.Errorf("%s: got %q, want it to tell of the file in the journal", f.ID, f.Evidence)
+		}
+	}
+}
+
 func TestPartitionsBehindLVMAreToldOf(t *testing.T) {
 	parts := append(onLVM(t, growing), part{mib: 8, kind: "S"})
 	for _, f := range mustInspect(t, makeDisk(t, "gpt", parts...)).Findings {

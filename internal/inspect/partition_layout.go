@@ -118,12 +118,12 @@ func fillsPartition(holder *volume, n *notes) {
 	if holder.pv == nil {
 		return
 	}
-	free := holder.part.Size - holder.pv.Size
+	free := holder.size() - holder.pv.Size
 	if free > tableSlack {
-		n.unmet("the physical volume has %d bytes, its partition %d: %s are unused", holder.pv.Size, holder.part.Size, humanSize(free))
+		n.unmet("the physical volume has %d bytes, its partition %d: %s are unused", holder.pv.Size, holder.size(), humanSize(free))
 		return
 	}
-	n.met("the physical volume has %d bytes of its partition's %d", holder.pv.Size, holder.part.Size)
+	n.met("the physical volume has %d bytes of its partition's %d", holder.pv.Size, holder.size())
 }
 
 // fillsVolume notes space that the file system leaves in its partition or

@@ -11,7 +11,7 @@ import (
 // resizefs.
 func rootResize(g *guest) requirement.Finding {
 	n := &notes{}
-	if unitGrows(g, n) || neverGrows(g.layout.root, n) || growInInitramfs(g, n) || !cloudReady(g, n) {
+	if unitGrows(g, n) || neverGrows(g.layout, n) || growInInitramfs(g, n) || !cloudReady(g, n) {
 		return n.finding(requirement.RootResize)
 	}
 	growModules(g, n)
@@ -33,7 +33,7 @@ const (
 // system, and the programs that it calls.
 func unitGrows(g *guest, n *notes) bool {
 	via, ok := g.units.enabled(growUnit)
-	if !ok || g.layout.root.mirror != nil {
+	if !ok || g.layout.holder().mirror != nil {
 		return false
 	}
 	n.met("%s is started at boot by %s", growUnit, via)
@@ -61,12 +61,13 @@ func needs(g *guest, n *notes, otherwise string, programs ...string) {
 
 // neverGrows notes a root on what cloud-init leaves alone: cloud-init,
 // config/cc_growpart.py, get_size and device_part_info.
-func neverGrows(root *volume, n *notes) bool {
+func neverGrows(l layout, n *notes) bool {
+	holder := l.holder()
 	switch {
-	case root.mirror != nil:
-		n.unmet("the root file system is on %s: neither cloud-init nor %s grows an array", root.name(), growUnit)
-	case root.lv != nil:
-		n.unmet("the root file system is on %s, which cloud-init never grows, and %s is not started at boot", root.name(), growUnit)
+	case holder.mirror != nil:
+		n.unmet("the root file system is on %s: neither cloud-init nor %s grows an array", holder.name(), growUnit)
+	case l.root.lv != nil:
+		n.unmet("the root file system is on %s, which cloud-init never grows, and %s is not started at boot", l.root.name(), growUnit)
 	default:
 		return false
 	}
