@@ -45,9 +45,26 @@ var growths = []struct {
 	{"disk-ext4-sfdisk", "", ""},
 }
 
-func TestRootGrowsOnRealDisks(t *testing.T) {
+// drives are config drives as Nova makes them (nova, virt/configdrive.py).
+var drives = []struct{ name, command string }{
+	{"drive-iso9660", "genisoimage -quiet -J -r -ldots -allow-lowercase -allow-multidot -l -V config-2 -o drive-iso9660 content"},
+	{"drive-vfat", "mkfs.vfat -n config-2 -C drive-vfat 65536 >made && mcopy -s -i drive-vfat content/openstack ::"},
+}
+
+const userData = "#!/bin/sh\necho user data was here\n"
+
+// TestRealMachine boots one virtual machine for all disks, since the boot is
+// most of its time.
+func TestRealMachine(t *testing.T) {
 	m := newMachine(t)
+	needPrograms(t, "genisoimage", "genisoimage", "mkfs.vfat", "dosfstools", "mcopy", "mtools")
 	dir := t.TempDir()
+	for _, d := range drives {
+		writeFile(t, filepath.Join(dir, "content/openstack/latest/meta_data.json"), metaData, 0o644)
+		writeFile(t, filepath.Join(dir, "content/openstack/latest/user_data"), userData, 0o644)
+		shell(t, dir, d.command)
+		m.addDisk(d.name, filepath.Join(dir, d.name))
+	}
 	before := map[string]string{}
 	for _, g := range growths {
 		path := filepath.Join(dir, g.name)
@@ -60,9 +77,12 @@ func TestRootGrowsOnRealDisks(t *testing.T) {
 		before[g.name] = table(t, path)
 	}
 	out := m.run(t, growthScript)
+	for i, d := range drives {
+		t.Run(d.name, func(t *testing.T) { expectInstance(t, out, d.name, "/dev/vd"+string(rune('a'+i))) })
+	}
 	for i, g := range growths {
 		t.Run(g.name, func(t *testing.T) {
-			expectGrowth(t, out, g.name, strings.ReplaceAll(g.how, "DISK", "vd"+string(rune('a'+i))))
+			expectGrowth(t, out, g.name, strings.ReplaceAll(g.how, "DISK", "vd"+string(rune('a'+len(drives)+i))))
 			path := filepath.Join(dir, g.name)
 			if got := table(t, path); !strings.HasPrefix(got, before[g.name]) {
 				t.Errorf("the table changed in more than a size: got\n%s\nwant\n%s", got, before[g.name])
@@ -93,6 +113,28 @@ func expectGrowth(t *testing.T, out, name, how string) {
 	}
 	if said[2] != said[3] {
 		t.Errorf("the second boot changed %s KiB to %s", said[2], said[3])
+	}
+}
+
+// expectInstance looks at what the machine says of one config drive.
+func expectInstance(t *testing.T, out, name, device string) {
+	t.Helper()
+	_, said, _ := strings.Cut(out, "openstack-ready: the metadata is from the config drive "+device+"\n")
+	said, _, _ = strings.Cut(said, "=== "+name+" end")
+	want := `openstack-ready: made new SSH host keys for this instance
+openstack-ready: the host name is vm1
+openstack-ready: 2 SSH keys are in root's authorized_keys
+=== ` + name + ` status 0 keys
+openstack-ready: running the user data
+user data was here
+openstack-ready: the user data has run
+=== ` + name + ` status 0 user-data
+openstack-ready: the metadata is from the config drive ` + device + `
+=== ` + name + ` status 0 again
+vm1 vm1 ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_rsa_key
+` + firstKey + "\n" + secondKey + "\n"
+	if said != want {
+		t.Errorf("got\n%s\nwant\n%s", said, want)
 	}
 }
 

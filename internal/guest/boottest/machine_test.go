@@ -57,18 +57,23 @@ var tools = []struct{ folder, program, pkg string }{
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	needed := []struct{ program, pkg string }{{"qemu-system-x86_64", "qemu-system-x86"}, {"busybox", "busybox-static"}, {"ldd", "libc-bin"}}
+	needPrograms(t, "qemu-system-x86_64", "qemu-system-x86", "busybox", "busybox-static", "ldd", "libc-bin")
 	for _, tool := range tools {
-		needed = append(needed, struct{ program, pkg string }{tool.program, tool.pkg})
-	}
-	for _, n := range needed {
-		if _, err := exec.LookPath(n.program); err != nil {
-			t.Skipf("needs %s (Debian package %s): to grow real disks in a virtual machine is left out", n.program, n.pkg)
-		}
+		needPrograms(t, tool.program, tool.pkg)
 	}
 	m := &machine{dir: t.TempDir()}
 	m.kernel, m.modules = guesttest.Kernel(t)
 	return m
+}
+
+// needPrograms takes pairs of a program and its Debian package.
+func needPrograms(t *testing.T, pairs ...string) {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if _, err := exec.LookPath(pairs[i]); err != nil {
+			t.Skipf("needs %s (Debian package %s): this test of the boot program is left out", pairs[i], pairs[i+1])
+		}
+	}
 }
 
 // addDisk gives the machine a disk file, which it calls by the name.

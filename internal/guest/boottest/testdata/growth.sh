@@ -108,25 +108,31 @@ check() {
   fi
 }
 
-# config_drive NAME DISK: the only drive that the boot program can see.
+# config_drive NAME DISK: the only disk that the boot program can see, at the
+# first boot of an instance and at the second.
 config_drive() {
   mount -t tmpfs none /mnt
   prepare_root
   umount /mnt/dev
   mount -t tmpfs none /mnt/dev
   mknod /mnt/dev/null c 1 3
-  mknod "/mnt$2" b 254 "$(sed 's/.*://' "/sys/block/${2##*/}/dev")"
-  mkdir -p /mnt/etc/ssh /mnt/root
+  mknod /mnt/dev/urandom c 1 9
+  IFS=: read -r major minor <"/sys/block/${2##*/}/dev"
+  mknod "/mnt$2" b "$major" "$minor"
+  mkdir -p /mnt/etc/ssh /mnt/root /mnt/sbin
   echo root:x:0:0:root:/root:/bin/sh >/mnt/etc/passwd
   {
     boot keys
-    echo "=== $1 status $status"
+    echo "=== $1 status $status keys"
     boot user-data
-    echo "=== $1 status $status"
-    cat /mnt/etc/hostname /mnt/root/.ssh/authorized_keys
-    ls /mnt/etc/ssh
-    ls /run/openstack-ready/config-drive
+    echo "=== $1 status $status user-data"
+    rm -rf /run/openstack-ready
+    boot user-data
+    echo "=== $1 status $status again"
+    echo "$(cat /proc/sys/kernel/hostname) $(cat /mnt/etc/hostname) $(cd /mnt/etc/ssh && echo *_key)"
+    cat /mnt/root/.ssh/authorized_keys
     grep openstack-ready /proc/mounts
+    echo "=== $1 end"
   } 2>&1
   rm -rf /run/openstack-ready
   umount /mnt/dev

@@ -498,7 +498,7 @@ can_use_parted() {
 
 # resize_with_parted: it asks about a partition in use even in a script, and
 # wants the second GPT moved first. Where a DOS table has no boot code, it makes
-# the disk's ID anew, by which a root=PARTUUID=… finds its partition.
+# the disk's ID anew, by which a root=PARTUUID= finds its partition.
 resize_with_parted() {
   if [ "$LABEL" = gpt ]; then
     printf 'Fix\n' | parted ---pretend-input-tty "$ROOT/dev/$DISK" print || return
@@ -547,15 +547,20 @@ LIMIT=2048
 find_metadata() {
   [ ! -e "$METADATA/complete" ] || return 0
   fm_end=$(($(uptime_seconds) + BUDGET))
-  NO_METADATA='there is no config drive, and the metadata service did not answer'
   while :; do
-    if from_config_drive || from_service; then
-      : >"$METADATA/complete"
-      return 0
+    NO_METADATA='there is no config drive'
+    if from_config_drive; then
+      break
     fi
+    fm_drive=$NO_METADATA
+    if from_service; then
+      break
+    fi
+    NO_METADATA="$fm_drive, and $NO_METADATA"
     [ "$(uptime_seconds)" -lt "$fm_end" ] || return 1
-    sleep 2
+    sleep 1
   done
+  : >"$METADATA/complete"
 }
 
 # uptime_seconds: a clock that nobody sets.
@@ -832,6 +837,13 @@ json_lines() {
     }'
 }
 
+# limit_files BLOCKS: what is written beyond is an error, and no signal, of which
+# the shell would speak.
+limit_files() {
+  trap '' XFSZ
+  ulimit -f "$1"
+}
+
 # get PATH FILE: from FROM, which is a folder or a URL.
 get() {
   case $FROM in
@@ -843,7 +855,7 @@ get() {
 # get_copy SOURCE FILE
 get_copy() {
   [ -f "$1" ] || return "$ABSENT"
-  if ! (ulimit -f "$LIMIT" && exec cat "$1" >"$2") 2>"$WORK/errors"; then
+  if ! (limit_files "$LIMIT" && exec cat "$1" >"$2") 2>"$WORK/errors"; then
     NO_METADATA="${1#"$FROM/"} of the config drive is damaged, or larger than 1 MiB"
     return "$REFUSED"
   fi
@@ -952,7 +964,7 @@ within() {
     w_left=1
   fi
   (
-    ulimit -f "$LIMIT"
+    limit_files "$LIMIT"
     if timeout "$w_left" true 2>/dev/null; then
       exec timeout "$w_left" "$@"
     fi
@@ -1209,7 +1221,7 @@ first_bytes() {
 }
 
 unzip_user_data() {
-  if ! (ulimit -f "$((LIMIT * 16))" && exec gzip -dc <"$METADATA/user-data" >"$WORK/user-data"); then
+  if ! (limit_files "$((LIMIT * 16))" && exec gzip -dc <"$METADATA/user-data" >"$WORK/user-data"); then
     trouble 'the user data is compressed, but damaged, or larger than 16 MiB'
     exit 9
   fi
