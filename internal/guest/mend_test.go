@@ -86,7 +86,12 @@ func TestMendMeetsTheRequirementOnce(t *testing.T) {
 // nothing.
 func expectMend(t *testing.T, shell []string, root, arch string, id requirement.ID) {
 	t.Helper()
-	first, err := runInTree(t, shell, root, report.Mend, arch, id).report(report.Mend)
+	expectMendWith(t, Settings{}, shell, root, arch, id)
+}
+
+func expectMendWith(t *testing.T, settings Settings, shell []string, root, arch string, id requirement.ID) {
+	t.Helper()
+	first, err := runWith(t, settings, shell, root, report.Mend, arch, id).report(report.Mend)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +100,7 @@ func expectMend(t *testing.T, shell []string, root, arch string, id requirement.
 	if len(first.Changes) == 0 {
 		t.Error("the tree became as wanted without a change")
 	}
-	second, err := runInTree(t, shell, root, report.Mend, arch, id).report(report.Mend)
+	second, err := runWith(t, settings, shell, root, report.Mend, arch, id).report(report.Mend)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -196,8 +196,8 @@ var looks = []struct {
 	{"cache kept", requirement.UserData, "", with(cloudInit(), files{"etc/cloud/cloud.cfg.d/50.cfg": "manual_cache_clean: true\n"}), requirement.Unmet, "manual_cache_clean"},
 
 	{"our list", requirement.Datasource, "", with(cloudInit(), files{dropin: list}), requirement.Met, "ConfigDrive, OpenStack"},
-	{"no list", requirement.Datasource, "", cloudInit(), requirement.Unmet, "does not name both"},
-	{"list of the installer", requirement.Datasource, "", with(cloudInit(), files{dropin: list, "etc/cloud/cloud.cfg.d/zz.cfg": "datasource_list: [None]\n"}), requirement.Unmet, "does not name both"},
+	{"no list", requirement.Datasource, "", cloudInit(), requirement.Unmet, "and not ConfigDrive OpenStack None"},
+	{"list of the installer", requirement.Datasource, "", with(cloudInit(), files{dropin: list, "etc/cloud/cloud.cfg.d/zz.cfg": "datasource_list: [None]\n"}), requirement.Unmet, "and not ConfigDrive OpenStack None"},
 	{"list over several lines", requirement.Datasource, "", with(cloudInit(), files{dropin: "datasource_list:\n - ConfigDrive\n - OpenStack\n"}), requirement.Unmet, "several lines"},
 	{"arm64 without policy", requirement.Datasource, "aarch64", with(cloudInit(), files{dropin: list}), requirement.Unmet, "on aarch64"},
 	{"arm64 with policy", requirement.Datasource, "aarch64", with(cloudInit(), files{dropin: list, "etc/cloud/ds-identify.cfg": "policy: search,found=all,maybe=all,notfound=disabled\n"}), requirement.Met, ""},

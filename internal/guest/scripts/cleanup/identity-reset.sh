@@ -100,8 +100,7 @@ mend_identity_reset() {
   for ir_path in instance instances data sem handlers; do
     remove "/var/lib/cloud/$ir_path"
   done
-  # shellcheck disable=SC2086 # words
-  init keep_off $FIREWALLS
+  keep_firewalls_off
   if [ "$INIT" = systemd ] && ! ssh_server_makes_keys; then
     write_hostkeys_unit
     enable_service "$HOSTKEYS_UNIT"

@@ -3,6 +3,8 @@
 
 CLOUD_DROPIN=/etc/cloud/cloud.cfg.d/99_zz_openstack_ready.cfg
 CLOUD_CONFIG_SUM=
+# What the configuration does not say, or without cloud-init.
+CC_distro=- CC_renderers=-
 
 # look_cloud_init: evidence whether cloud-init is installed and will run at
 # boot; CLOUD_CONFIG tells whether its configuration can be asked.
@@ -232,7 +234,16 @@ write_cloud_dropin() {
   load_cloud_config
   {
     echo '# Written by packer-plugin-openstack-ready.'
-    echo 'datasource_list: [ ConfigDrive, OpenStack, None ]'
+    echo "datasource_list: [ $(comma_separated "$SET_DATASOURCES") ]"
+    if in_words Ec2 "$SET_DATASOURCES"; then
+      echo 'datasource: { Ec2: { strict_id: false } }'
+    fi
+    if [ -n "$SET_DEFAULT_USER" ]; then
+      echo "system_info: { default_user: { name: $SET_DEFAULT_USER } }"
+    fi
+    if [ -n "$(own_network)" ]; then
+      echo 'network: { config: disabled }'
+    fi
     echo 'growpart: { mode: auto, devices: [ "/" ], ignore_growroot_disabled: false }'
     echo 'resize_rootfs: true'
     echo 'ssh_deletekeys: true'
@@ -244,4 +255,8 @@ write_cloud_dropin() {
       echo 'users: [ default ]'
     fi
   } | write_file "$CLOUD_DROPIN"
+}
+
+comma_separated() {
+  printf '%s\n' "$1" | sed 's/ /, /g'
 }

@@ -3,17 +3,30 @@
 # guest and a fixture tree in tests. Each function leaves a file alone that is
 # already as wanted, and reports a change only when there was one.
 
-# write_file PATH: makes PATH hold standard input.
+# write_file PATH [MODE]: makes PATH hold standard input, with mode 0644 if none is given.
 write_file() {
   cat >"$WORK/new"
-  if [ ! -h "$ROOT$1" ] && cmp -s "$WORK/new" "$ROOT$1"; then
+  if holds "$1" <"$WORK/new"; then
     return 0
   fi
   mkdir -p "$ROOT${1%/*}"
   cp "$WORK/new" "$ROOT$1.openstack-ready"
-  chmod 0644 "$ROOT$1.openstack-ready"
+  chmod "${2:-0644}" "$ROOT$1.openstack-ready"
   mv -f "$ROOT$1.openstack-ready" "$ROOT$1"
+  label "$1"
   change "wrote $1"
+}
+
+# label PATH: gives it the SELinux label that the guest's policy has for it.
+label() {
+  if [ -z "$ROOT" ] && has_program restorecon; then
+    restorecon "$1" || echo "$1 kept the SELinux label of its folder" >&2
+  fi
+}
+
+# holds PATH: whether PATH is a regular file that holds standard input.
+holds() {
+  [ ! -h "$ROOT$1" ] && cmp -s - "$ROOT$1"
 }
 
 # edit_file PATH COMMAND...: passes PATH through COMMAND, keeping its owner and mode.
@@ -26,6 +39,12 @@ edit_file() {
   fi
   cat "$WORK/new" >"$ROOT$ef_path"
   change "edited $ef_path"
+}
+
+# append_line LINE: passes standard input through, and adds a line.
+append_line() {
+  cat
+  printf '%s\n' "$1"
 }
 
 # remove PATH...: removes each that exists.
@@ -48,6 +67,7 @@ make_empty() {
   fi
   mkdir -p "$ROOT${1%/*}"
   : >"$ROOT$1"
+  label "$1"
   change "emptied $1"
 }
 

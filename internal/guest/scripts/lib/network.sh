@@ -56,6 +56,9 @@ mac_lines() {
   grep -En "$2" "$ROOT$1" | grep -Ev '^[0-9]+:[[:space:]]*#' | sed 3q
 }
 
+# OWN_NETWORK_FILE is the one that this program itself writes.
+OWN_NETWORK_FILE=
+
 # network_files PATH...: those of the files, and of the files in each folder
 # that ends in a slash, that are there; as paths without ROOT.
 network_files() {
@@ -65,7 +68,7 @@ network_files() {
     *) set -- "$ROOT$nf_path" ;;
     esac
     for nf_file in "$@"; do
-      if [ -f "$nf_file" ]; then
+      if [ -f "$nf_file" ] && [ "$nf_file" != "$ROOT$OWN_NETWORK_FILE" ]; then
         guest_path "$nf_file"
       fi
     done
@@ -110,21 +113,27 @@ own_network() {
   esac
 }
 
+# find_own_network CARDS: sets STACK and OWN_NETWORK_FILE, or leaves them empty.
+find_own_network() {
+  find_stack
+  if [ -n "$STACK" ]; then
+    OWN_NETWORK_FILE=$("${STACK}_dhcp_file" "$1")
+  fi
+}
+
 # look_own_network CARDS
 look_own_network() {
-  find_stack
   if [ -z "$STACK" ]; then
     unmet 'there is no network stack that could ask for an address by DHCP' \
       'install ifupdown, netplan.io or NetworkManager, or enable systemd-networkd'
     return 0
   fi
-  lon_file=$("${STACK}_dhcp_file" "$1")
-  if [ -z "$lon_file" ]; then
+  if [ -z "$OWN_NETWORK_FILE" ]; then
     unmet "$STACK configures a card by its name only" 'set network = "eth0", which gives cards the kernel names'
-  elif "${STACK}_dhcp_text" "$1" | holds "$lon_file"; then
-    met "$lon_file configures $(cards_text "$1") by DHCP"
+  elif "${STACK}_dhcp_text" "$1" | holds "$OWN_NETWORK_FILE"; then
+    met "$OWN_NETWORK_FILE configures $(cards_text "$1") by DHCP"
   else
-    unmet "$lon_file does not configure $(cards_text "$1") by DHCP"
+    unmet "$OWN_NETWORK_FILE does not configure $(cards_text "$1") by DHCP"
   fi
   "${STACK}_look"
   if [ "$1" = eth0 ]; then
@@ -156,11 +165,9 @@ has_predictable_names() {
 
 # mend_own_network CARDS
 mend_own_network() {
-  find_stack
   [ -n "$STACK" ] || return 0
-  mon_file=$("${STACK}_dhcp_file" "$1")
-  if [ -n "$mon_file" ]; then
-    "${STACK}_dhcp_text" "$1" | write_file "$mon_file" "$("${STACK}_dhcp_mode")"
+  if [ -n "$OWN_NETWORK_FILE" ]; then
+    "${STACK}_dhcp_text" "$1" | write_file "$OWN_NETWORK_FILE" "$("${STACK}_dhcp_mode")"
   fi
   "${STACK}_mend"
   if [ "$1" = eth0 ] && has_predictable_names; then

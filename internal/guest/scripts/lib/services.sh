@@ -58,3 +58,13 @@ disable_service() {
   init disable
   change "disabled $SERVICE for the next boot"
 }
+
+# keep_firewalls_off: also when an instance boots for the first time.
+keep_firewalls_off() {
+  if [ "$SET_FIREWALL" = keep ]; then
+    init keep_off
+    return 0
+  fi
+  # shellcheck disable=SC2086 # words
+  init keep_off $FIREWALLS
+}

@@ -55,6 +55,7 @@ ifcfg_unpin() {
 
 # ifcfg_available: as cloud-init tells (net/sysconfig.py, available).
 ifcfg_available() {
+  [ "$CC_distro" != amazon ] || return 1
   if [ -e "$ROOT/etc/sysconfig/network-scripts/network-functions" ] && has_program ifup && has_program ifdown; then
     return 0
   fi
@@ -77,17 +78,25 @@ ifcfg_look() {
   else
     unmet 'neither NetworkManager nor the service network is enabled'
   fi
-  if ! writes_ifcfg && ! is_first_by_dhcp "$IFCFG_FIRST"; then
-    unmet "this cloud-init does not configure the network, and $IFCFG_FIRST does not by DHCP"
-  fi
+  writes_ifcfg || look_first_card
 }
 
-# writes_ifcfg: cloud-init does since 0.7.9; before, it takes the network as it is.
+# writes_ifcfg: cloud-init does since 0.7.9; before, and on Amazon Linux, it
+# takes the network as it is (net/sysconfig.py, KNOWN_DISTROS).
 writes_ifcfg() {
-  installed cloud-init || return 1
+  [ "$CC_distro" != amazon ] && installed cloud-init || return 1
   case $VERSION in
   0.[0-6].* | 0.7.[0-8]*) return 1 ;;
   esac
+}
+
+look_first_card() {
+  if ! is_first_by_dhcp "$IFCFG_FIRST"; then
+    unmet "this cloud-init does not configure the network, and $IFCFG_FIRST does not by DHCP"
+  elif [ "$INIT" = systemd ] && boot_entries | grep -qv 'net\.ifnames=0'; then
+    unmet 'the first network card need not be eth0: not every boot entry has net.ifnames=0' \
+      'add net.ifnames=0 to GRUB_CMDLINE_LINUX'
+  fi
 }
 
 ifcfg_mend() {
@@ -100,4 +109,15 @@ ifcfg_mend() {
     printf '%s\n' '# Written by packer-plugin-openstack-ready.' DEVICE=eth0 TYPE=Ethernet \
       ONBOOT=yes BOOTPROTO=dhcp NM_CONTROLLED=no PERSISTENT_DHCLIENT=yes | write_file "$IFCFG_FIRST"
   fi
+}
+
+# ifcfg_dhcp_file CARDS: it knows a card by its name only.
+ifcfg_dhcp_file() {
+  [ "$1" = all ] || echo "/etc/sysconfig/network-scripts/ifcfg-$1"
+}
+
+ifcfg_dhcp_mode() { echo 0644; }
+
+ifcfg_dhcp_text() {
+  printf '%s\n' '# Written by packer-plugin-openstack-ready.' "DEVICE=$1" TYPE=Ethernet ONBOOT=yes BOOTPROTO=dhcp
 }

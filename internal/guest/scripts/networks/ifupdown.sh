@@ -69,23 +69,21 @@ ifupdown_look() {
   need_package dhcp-client
 }
 
-# reads_interfaces_d: Alpine's cloud-init writes /etc/network/interfaces itself
-# (cloud-init, distros/alpine.py).
+# reads_interfaces_d: or need not, as Alpine's cloud-init writes
+# /etc/network/interfaces itself (cloud-init, distros/alpine.py).
 reads_interfaces_d() {
-  [ "$CC_distro" = alpine ] || grep -Eqs '^[[:space:]]*source(-directory)?[[:space:]]+(/etc/network/)?interfaces\.d(/\*)?[[:space:]]*$' \
+  if [ "${CC_distro:-}" = alpine ] && [ -z "$(own_network)" ]; then
+    return 0
+  fi
+  grep -Eqs '^[[:space:]]*source(-directory)?[[:space:]]+(/etc/network/)?interfaces\.d(/\*)?[[:space:]]*$' \
     "$ROOT/etc/network/interfaces"
 }
 
 ifupdown_mend() {
   enable_service networking
   if ! reads_interfaces_d; then
-    edit_file /etc/network/interfaces append_source
+    edit_file /etc/network/interfaces append_line 'source /etc/network/interfaces.d/*'
   fi
-}
-
-append_source() {
-  cat
-  echo 'source /etc/network/interfaces.d/*'
 }
 
 ifupdown_dhcp_file() { echo /etc/network/interfaces.d/openstack-ready; }

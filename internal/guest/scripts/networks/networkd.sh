@@ -26,3 +26,17 @@ networkd_look() {
 }
 
 networkd_mend() { enable_service systemd-networkd; }
+
+networkd_dhcp_file() { echo /etc/systemd/network/60-openstack-ready.network; }
+
+networkd_dhcp_mode() { echo 0644; }
+
+# networkd_dhcp_text CARDS
+networkd_dhcp_text() {
+  case $1 in
+  all) ndt_names='en* eth*' ;;
+  *) ndt_names=$1 ;;
+  esac
+  printf '%s\n' '# Written by packer-plugin-openstack-ready.' \
+    '[Match]' "Name=$ndt_names" 'Type=ether' '' '[Network]' 'DHCP=yes' 'IPv6AcceptRA=yes'
+}

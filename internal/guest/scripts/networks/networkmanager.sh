@@ -21,3 +21,18 @@ networkmanager_available() { service_enabled NetworkManager; }
 networkmanager_look() { :; }
 
 networkmanager_mend() { :; }
+
+networkmanager_dhcp_file() { echo /etc/NetworkManager/system-connections/openstack-ready.nmconnection; }
+
+networkmanager_dhcp_mode() { echo 0600; }
+
+# networkmanager_dhcp_text CARDS: without a name it fits every Ethernet card;
+# multi-connect=3 lets several use it at once (nm-settings-keyfile(5)).
+networkmanager_dhcp_text() {
+  printf '%s\n' '# Written by packer-plugin-openstack-ready.' '[connection]' 'id=openstack-ready' 'type=ethernet'
+  case $1 in
+  all) echo 'multi-connect=3' ;;
+  *) echo "interface-name=$1" ;;
+  esac
+  printf '%s\n' '' '[ipv4]' 'method=auto' '' '[ipv6]' 'method=auto'
+}

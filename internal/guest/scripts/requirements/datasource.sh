@@ -2,17 +2,30 @@
 # datasource: cloud-init finds OpenStack's metadata service and config drive.
 
 DS_IDENTIFY=/etc/cloud/ds-identify.cfg
-DS_POLICY='policy: search,found=all,maybe=all,notfound=disabled'
 
 look_datasource() {
   look_cloud_init
   [ "$CLOUD_CONFIG" = known ] || return 0
-  if in_words OpenStack "$CC_datasource_list" && in_words ConfigDrive "$CC_datasource_list"; then
+  if lists_datasources; then
     look_list_on_one_line
   else
-    unmet "datasource_list is ${CC_datasource_list#-}: it does not name both ConfigDrive and OpenStack"
+    unmet "datasource_list is ${CC_datasource_list#-}, and not $SET_DATASOURCES"
   fi
   look_ds_identify
+}
+
+# lists_datasources: more of them do no harm, unless each is tried although
+# nothing says that the machine has it.
+lists_datasources() {
+  if [ -n "$SET_FORCE_DATASOURCE" ]; then
+    [ "$CC_datasource_list" = "$SET_DATASOURCES" ]
+    return
+  fi
+  for ld_name in $SET_DATASOURCES; do
+    if [ "$ld_name" != None ] && ! in_words "$ld_name" "$CC_datasource_list"; then
+      return 1
+    fi
+  done
 }
 
 # look_list_on_one_line: ds-identify takes the last line that fits and does
@@ -26,7 +39,7 @@ look_list_on_one_line() {
   done
   d_line=$(grep '^datasource_list:' "$d_file" | tail -n 1)
   case $d_line in
-  *'['*OpenStack*']'*) met "$(guest_path "$d_file"): $d_line" ;;
+  *'['*']'*) met "$(guest_path "$d_file"): $d_line" ;;
   *) unmet "$(guest_path "$d_file") spreads datasource_list over several lines, which ds-identify cannot read" ;;
   esac
 }
@@ -36,20 +49,29 @@ look_list_on_one_line() {
 look_ds_identify() {
   d_policy=$(sed -n 's/^policy: *//p' "$ROOT$DS_IDENTIFY" 2>/dev/null | tail -n 1)
   case $ARCH/$d_policy in
+  */enabled*) return 0 ;;
   */disabled*) unmet "$DS_IDENTIFY has policy: $d_policy, which switches cloud-init off" ;;
-  x86_64/* | i?86/* | */enabled* | */*maybe=all*) ;;
+  x86_64/* | i?86/* | */*maybe=all*) ;;
   *) unmet "$DS_IDENTIFY has policy: ${d_policy:-none}, with which cloud-init finds no metadata service on $ARCH" ;;
   esac
+  if [ -n "$SET_FORCE_DATASOURCE" ]; then
+    unmet "$DS_IDENTIFY has policy: ${d_policy:-none}, with which cloud-init runs only where the machine says that it is in OpenStack"
+  fi
 }
 
 mend_datasource() {
   mend_cloud_init
-  case $ARCH in
-  x86_64 | i?86)
-    if [ ! -e "$ROOT$DS_IDENTIFY" ]; then
-      return 0
+  case $SET_FORCE_DATASOURCE/$ARCH in
+  yes/*) write_ds_policy enabled ;;
+  /x86_64 | /i?86)
+    if [ -e "$ROOT$DS_IDENTIFY" ]; then
+      write_ds_policy search,found=all,maybe=all,notfound=disabled
     fi
     ;;
+  *) write_ds_policy search,found=all,maybe=all,notfound=disabled ;;
   esac
-  printf '%s\n' '# Written by packer-plugin-openstack-ready.' "$DS_POLICY" | write_file "$DS_IDENTIFY"
+}
+
+write_ds_policy() {
+  printf '%s\n' '# Written by packer-plugin-openstack-ready.' "policy: $1" | write_file "$DS_IDENTIFY"
 }

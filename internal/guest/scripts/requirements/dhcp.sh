@@ -3,10 +3,30 @@
 # files change; the live link keeps running.
 
 look_dhcp() {
+  dh_cards=$(own_network)
+  if [ -n "$dh_cards" ]; then
+    find_own_network "$dh_cards"
+  fi
+  look_pins
+  if [ -n "$dh_cards" ]; then
+    look_own_network "$dh_cards"
+  else
+    look_cloud_network
+  fi
+}
+
+# look_pins: where the builder keeps the network, names are theirs to answer for.
+look_pins() {
   network_pins >"$WORK/pins"
   while IFS= read -r dh_pin; do
-    unmet "$dh_pin"
+    case $SET_NETWORK in
+    keep) note "$dh_pin" ;;
+    *) unmet "$dh_pin" ;;
+    esac
   done <"$WORK/pins"
+}
+
+look_cloud_network() {
   look_cloud_init
   [ "$CLOUD_CONFIG" = known ] || return 0
   find_renderer
@@ -78,18 +98,32 @@ sysconfig_stack() {
 
 mend_dhcp() {
   mend_cloud_init
-  network_unpin
-  if installed cloud-init; then
-    load_cloud_config
-    find_renderer
-    if [ -n "$RENDERER" ]; then
-      edit_file /etc/cloud/cloud.cfg drop_network_disabled
-      "${RENDERER}_mend"
-    elif service_exists network; then
-      ifcfg_mend
-    elif service_exists dhcpcd; then
-      enable_service dhcpcd
-    fi
+  dh_cards=$(own_network)
+  case ${dh_cards:-$SET_NETWORK} in
+  keep) ;;
+  all | eth0)
+    find_own_network "$dh_cards"
+    network_unpin
+    mend_own_network "$dh_cards"
+    ;;
+  *)
+    network_unpin
+    mend_cloud_network
+    ;;
+  esac
+}
+
+mend_cloud_network() {
+  installed cloud-init || return 0
+  load_cloud_config
+  find_renderer
+  if [ -n "$RENDERER" ]; then
+    edit_file /etc/cloud/cloud.cfg drop_network_disabled
+    "${RENDERER}_mend"
+  elif service_exists network; then
+    ifcfg_mend
+  elif service_exists dhcpcd; then
+    enable_service dhcpcd
   fi
 }
 

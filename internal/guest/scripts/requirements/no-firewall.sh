@@ -5,12 +5,14 @@
 look_no_firewall() {
   for nf_name in $FIREWALLS; do
     if [ "$nf_name" != ufw ] && service_enabled "$nf_name"; then
-      unmet "$nf_name starts at boot: $SERVICE is enabled"
+      tell_firewall "$nf_name starts at boot: $SERVICE is enabled"
     elif [ "$nf_name" = ufw ] && ufw_on; then
-      unmet "ufw starts at boot: /etc/ufw/ufw.conf has ENABLED=yes"
+      tell_firewall "ufw starts at boot: /etc/ufw/ufw.conf has ENABLED=yes"
     fi
   done
-  otherwise_met "none of $FIREWALLS starts at boot"
+  if [ -z "$INAPPLICABLE" ]; then
+    otherwise_met "none of $FIREWALLS starts at boot"
+  fi
 }
 
 # ufw_on: its service reads this file and does nothing when it says no.
@@ -18,7 +20,19 @@ ufw_on() {
   service_enabled ufw && grep -Eqis '^[[:space:]]*ENABLED=["'\'']?yes' "$ROOT/etc/ufw/ufw.conf"
 }
 
+# tell_firewall TEXT: one that the builder keeps is theirs to answer for.
+tell_firewall() {
+  if [ "$SET_FIREWALL" = keep ]; then
+    inapplicable "$1, and firewall = \"keep\" leaves it"
+  else
+    unmet "$1"
+  fi
+}
+
 mend_no_firewall() {
+  if [ "$SET_FIREWALL" = keep ]; then
+    return 0
+  fi
   for nf_name in $FIREWALLS; do
     if [ "$nf_name" != ufw ] && service_enabled "$nf_name"; then
       disable_service "$nf_name"
@@ -26,6 +40,5 @@ mend_no_firewall() {
       edit_file /etc/ufw/ufw.conf sed -E 's/^[[:space:]]*ENABLED=.*/ENABLED=no/'
     fi
   done
-  # shellcheck disable=SC2086 # words
-  init keep_off $FIREWALLS
+  keep_firewalls_off
 }

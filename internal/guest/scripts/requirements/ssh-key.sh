@@ -10,6 +10,9 @@ look_ssh_key() {
     unmet "cloud-init creates no default user: users is $CC_users, default user is $CC_default_user" \
       'list default under users: in a file of /etc/cloud/cloud.cfg.d'
   fi
+  if [ -n "$SET_DEFAULT_USER" ] && [ "$CC_default_user" != "$SET_DEFAULT_USER" ]; then
+    unmet "the default user is $CC_default_user, and not $SET_DEFAULT_USER"
+  fi
   for sk_module in users_groups ssh; do
     if ! in_words "$sk_module" "$CC_init_modules"; then
       unmet "cloud_init_modules does not run $sk_module" \
