@@ -6,13 +6,15 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 
+	"github.com/cespare/xxhash/v2"
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
 )
 
 // checksum is one of the kinds of sums that a file system can have:
 // include/uapi/linux/btrfs_tree.h, enum btrfs_csum_type.
 type checksum struct {
-	name string
 	// size is in bytes; sum returns as many.
 	size int
 	sum  func([]byte) []byte
@@ -21,23 +23,19 @@ type checksum struct {
 // maxChecksum is what a superblock and a node have room for.
 const maxChecksum = 32
 
-// checksums is indexed by csum_type. Those without sum are not read.
+// checksums is indexed by csum_type.
 var checksums = []checksum{
-	{name: "crc32c", size: 4, sum: crc32c},
-	{name: "xxhash64", size: 8},
-	{name: "sha256", size: sha256.Size, sum: sha256Sum},
-	{name: "blake2b", size: 32},
+	{size: 4, sum: crc32c},
+	{size: 8, sum: xxhash64},
+	{size: sha256.Size, sum: sha256Sum},
+	{size: blake2b.Size256, sum: blake2bSum},
 }
 
 func checksumOf(kind uint16) (checksum, error) {
 	if int(kind) >= len(checksums) {
 		return checksum{}, diskerr.Unsupported("unknown checksum type %d", kind)
 	}
-	c := checksums[kind]
-	if c.sum == nil {
-		return checksum{}, diskerr.Unsupported("it is protected by %s checksums, which are not read", c.name)
-	}
-	return c, nil
+	return checksums[kind], nil
 }
 
 // matches reports whether stored starts with the sum of p.
@@ -51,7 +49,16 @@ func crc32c(p []byte) []byte {
 	return binary.LittleEndian.AppendUint32(nil, crc32.Checksum(p, castagnoli))
 }
 
+func xxhash64(p []byte) []byte {
+	return binary.LittleEndian.AppendUint64(nil, xxhash.Sum64(p))
+}
+
 func sha256Sum(p []byte) []byte {
 	sum := sha256.Sum256(p)
+	return sum[:]
+}
+
+func blake2bSum(p []byte) []byte {
+	sum := blake2b.Sum256(p)
 	return sum[:]
 }

@@ -78,7 +78,7 @@ func TestEveryKindOfFileSystemHoldsTheSourceTree(t *testing.T) {
 	trees := newTrees(t)
 	for _, args := range []string{
 		"", "-n 4096", "-n 65536", "-m dup -d dup -n 8192", "--mixed -n 4096", "-m single -R quota",
-		"--csum sha256 -n 32768", "-O ^no-holes,^skinny-metadata,^extref -R ^free-space-tree",
+		"--csum sha256 -n 32768", "--csum xxhash", "--csum blake2 -n 4096", "-O ^no-holes,^skinny-metadata,^extref -R ^free-space-tree",
 	} {
 		t.Run(args, func(t *testing.T) {
 			tree := trees.of(args)
