@@ -132,7 +132,7 @@ func parseFooter(raw []byte) (*footer, error) {
 	geometry := int64(be.Uint16(raw[offCylinders:])) * int64(raw[offHeads]) * int64(raw[offSectors])
 	f.size = f.sizeByQEMU(geometry)
 	if f.size == 0 {
-		return nil, diskerr.Corrupt("VHD footer: its geometry has no sector")
+		return nil, diskerr.Corrupt("VHD footer: a disk without a sector")
 	}
 	return f, nil
 }

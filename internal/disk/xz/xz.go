@@ -216,18 +216,17 @@ func dictionarySize(header []byte, limit int64) (int, error) {
 	return int(max(size, lzma.MinDictCap)), nil
 }
 
-// endBlock leaves out the padding behind a block and compares its check:
+// endBlock reads the zeros that fill up a block, and compares its check:
 // sections 3.3 and 3.4.
 func (s *stream) endBlock() error {
 	s.block = nil
-	if _, err := s.r.Discard(int(-s.packed.n & 3)); err != nil {
-		return err
+	padding, check := make([]byte, -s.packed.n&3), make([]byte, s.checkSize)
+	for _, b := range [][]byte{padding, check} {
+		if _, err := io.ReadFull(s.r, b); err != nil {
+			return err
+		}
 	}
-	check := make([]byte, s.checkSize)
-	if _, err := io.ReadFull(s.r, check); err != nil {
-		return err
-	}
-	if s.hash != nil && !bytes.Equal(check, s.sum()) {
+	if !bytes.Equal(padding, make([]byte, len(padding))) || s.hash != nil && !bytes.Equal(check, s.sum()) {
 		return errDamaged
 	}
 	s.blocks++
@@ -267,7 +266,7 @@ func (s *stream) index() error {
 	if packed != s.sumPacked || unpacked != s.sumBytes {
 		return errDamaged
 	}
-	for in.n%4 != 0 {
+	for in.n%4 != 0 && in.err == nil {
 		in.byte()
 	}
 	want := in.sum.Sum32()
