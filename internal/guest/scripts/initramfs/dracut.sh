@@ -18,7 +18,7 @@ dracut_widen() {
   printf '%s\n' \
     '# Written by packer-plugin-openstack-ready: the drivers of every machine.' \
     'hostonly="no"' \
-    'add_drivers+=" virtio virtio_ring virtio_pci virtio_blk virtio_scsi virtio_net "' |
+    "add_drivers+=\" virtio virtio_ring virtio_pci virtio_blk virtio_scsi virtio_net ${SET_XEN:+xen-blkfront xen-netfront }\"" |
     write_file "$DRACUT_DROPIN"
 }
 

@@ -15,6 +15,10 @@ systemd_name() {
 }
 
 systemd_exists() {
+  has_unit || [ -f "$ROOT/etc/init.d/${SERVICE%.service}" ]
+}
+
+has_unit() {
   for se_dir in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
     if [ -f "$ROOT$se_dir/$SERVICE" ]; then
       return 0
@@ -38,7 +42,7 @@ systemd_started() {
       fi
     done
   done
-  if systemd_exists; then
+  if has_unit; then
     return 1
   fi
   for ss_link in "$ROOT"/etc/rc[2-5S].d/S??"${SERVICE%.service}"; do

@@ -103,12 +103,3 @@ upstart_stop_identity_writers() { :; }
 
 # upstart_keep_off NAME...: nothing enables a service again by itself.
 upstart_keep_off() { :; }
-
-# upstart_booting: whether scripts of a runlevel are still being run.
-upstart_booting() {
-  initctl status rc | grep -q running
-}
-
-# upstart_stop_identity_writers: the scripts that save the seed run at shutdown
-# whatever was stopped before; what they saved is no more than random.
-upstart_stop_identity_writers() { :; }

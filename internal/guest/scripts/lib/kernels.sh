@@ -19,14 +19,16 @@ kernel_image() {
     "/boot/vmlinuz-${1##*-}"
 }
 
-# initramfs_image VERSION: the initramfs of a kernel, or nothing.
+# initramfs_image VERSION: the initramfs of a kernel, or the unified kernel image
+# that holds it, or nothing.
 initramfs_image() {
   ii_package=
   if [ -s "$ROOT/lib/modules/$1/pkgbase" ]; then
     read -r ii_package <"$ROOT/lib/modules/$1/pkgbase"
   fi
   first_file "/boot/initrd.img-$1" "/boot/initramfs-$1.img" "/boot/initrd-$1" \
-    ${ii_package:+"/boot/initramfs-$ii_package.img"} "/boot/initramfs-${1##*-}"
+    ${ii_package:+"/boot/initramfs-$ii_package.img"} "/boot/initramfs-${1##*-}" \
+    ${ii_package:+"/efi/EFI/Linux/arch-$ii_package.efi"} ${ii_package:+"/boot/EFI/Linux/arch-$ii_package.efi"}
 }
 
 # first_file PATH...: the first that is there.
@@ -64,6 +66,11 @@ initramfs_names() {
     initramfs list "$in_image" >"$in_list"
   fi
   echo "$in_list"
+}
+
+# initramfs_has KERNEL MODULE: whether it has an initramfs with the module in it.
+initramfs_has() {
+  [ -n "$(initramfs_image "$1")" ] && grep -Eq "/$2\.ko" "$(initramfs_names "$1")"
 }
 
 mark_initramfs() { echo "$ID" >>"$WORK/initramfs"; }

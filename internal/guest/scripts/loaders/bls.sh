@@ -85,7 +85,7 @@ bls_mend() {
 
 mend_kernelopts() {
   mk_value=$(bls_variables | sed -n 's/^kernelopts=//p' | tail -n 1)
-  mk_wanted=$(wanted_arguments "$mk_value")
+  mk_wanted=$(printf '%s\n' "$mk_value" | rewrite_cmdline)
   if [ "$mk_value" != "$mk_wanted" ]; then
     grub2-editenv "$ROOT$BLS_ENVIRONMENT" set "kernelopts=$mk_wanted"
     change "set kernelopts in $BLS_ENVIRONMENT"

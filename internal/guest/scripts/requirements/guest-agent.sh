@@ -5,12 +5,21 @@
 look_guest_agent() {
   need_package qemu-guest-agent
   installed "$(family package qemu-guest-agent)" || return 0
-  if service_masked qemu-guest-agent; then
+  if service_masked "$(agent_service)"; then
     unmet "$SERVICE is masked"
-  elif service_enabled qemu-guest-agent || started_by_udev; then
+  elif service_enabled "$(agent_service)" || started_by_udev; then
     met "$SERVICE starts with its channel"
   else
     unmet "$SERVICE is not enabled and no udev rule starts it"
+  fi
+}
+
+# agent_service: EL 6 calls it by the program's name.
+agent_service() {
+  if service_exists qemu-ga; then
+    echo qemu-ga
+  else
+    echo qemu-guest-agent
   fi
 }
 
@@ -21,7 +30,7 @@ started_by_udev() {
 
 mend_guest_agent() {
   installed "$(family package qemu-guest-agent)" || return 0
-  if service_masked qemu-guest-agent || ! started_by_udev; then
-    enable_service qemu-guest-agent
+  if service_masked "$(agent_service)" || ! started_by_udev; then
+    enable_service "$(agent_service)"
   fi
 }

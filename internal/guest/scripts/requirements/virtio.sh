@@ -32,6 +32,9 @@ look_kernel_virtio() {
       unmet "the initramfs of kernel $1 lacks $v_module"
     fi
   done
+  if [ -n "$SET_XEN" ]; then
+    look_xen_drivers "$1"
+  fi
   if built_in virtio_net || has_module virtio_net; then
     v_from="$v_from, virtio_net in the system"
   else
@@ -39,6 +42,15 @@ look_kernel_virtio() {
   fi
   otherwise_met "kernel $1: ${v_from#, }"
   look_config_drive_drivers "$1"
+}
+
+# look_xen_drivers KERNEL: a Xen guest's disk and network card.
+look_xen_drivers() {
+  for v_module in xen-blkfront xen-netfront; do
+    if ! built_in "$v_module" && ! initramfs_has "$1" "$v_module"; then
+      unmet "the initramfs of kernel $1 lacks $v_module, which xen = true asks for"
+    fi
+  done
 }
 
 built_in() { grep -qs "/$1\.ko" "$v_dir/modules.builtin"; }
