@@ -35,6 +35,13 @@ type Container struct {
 // kept in the checkout's folder .build.
 func NewContainer(t *testing.T) *Container {
 	t.Helper()
+	return NewContainerOf(t, "debian-12", basePackages)
+}
+
+// NewContainerOf is NewContainer with the given packages, separated by commas.
+// name is that of the archive.
+func NewContainerOf(t *testing.T, name, packages string) *Container {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: to mend a real Debian in a container is left out")
 	}
@@ -42,7 +49,7 @@ func NewContainer(t *testing.T) *Container {
 	need(t, "systemd-nspawn", "systemd-container")
 	need(t, "nsenter", "util-linux")
 	c := &Container{Dir: t.TempDir()}
-	run(t, "tar", "-C", c.Dir, "-xf", base(t))
+	run(t, "tar", "-C", c.Dir, "-xf", base(t, name, packages))
 	t.Cleanup(func() { c.Kill() })
 	return c
 }
@@ -61,12 +68,12 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// base returns the archive of the system as it was installed.
-func base(t *testing.T) string {
+// base returns the archive of a system as it was installed.
+func base(t *testing.T, name, packages string) string {
 	t.Helper()
 	_, self, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(self), "..", "..", "..", ".build", "guest")
-	archive := filepath.Join(dir, "debian-12.tar")
+	archive := filepath.Join(dir, name+".tar")
 	if _, err := os.Stat(archive); err == nil {
 		return archive
 	}
@@ -74,7 +81,7 @@ func base(t *testing.T) string {
 		t.Fatal(err)
 	}
 	started := time.Now()
-	run(t, "mmdebstrap", "--quiet", "--variant=apt", "--include="+basePackages, "bookworm", archive+".part.tar")
+	run(t, "mmdebstrap", "--quiet", "--variant=apt", "--include="+packages, "bookworm", archive+".part.tar")
 	if err := os.Rename(archive+".part.tar", archive); err != nil {
 		t.Fatal(err)
 	}
