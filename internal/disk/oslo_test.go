@@ -83,15 +83,16 @@ func TestEachImageIsJudgedAsByOslo(t *testing.T) {
 
 func judgedByUs(t *testing.T, s specimen, path string) {
 	t.Helper()
-	image, err := disk.Open(path)
 	var said []string
-	if err != nil {
+	if image, err := disk.Open(path); err != nil {
 		said = []string{err.Error()}
 	} else {
-		defer image.Close()
 		said = image.Problems()
 		if image.Info().Format != s.format {
 			t.Errorf("format: got %s, want %s", image.Info().Format, s.format)
+		}
+		if err := image.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 	switch all := strings.Join(said, "\n"); {

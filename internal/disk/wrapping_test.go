@@ -23,7 +23,7 @@ var packers = map[disk.Wrapping][]string{
 }
 
 // packed packs the file at path, and returns the path of the packed file.
-func packed(t *testing.T, path string, w disk.Wrapping) string {
+func packed(t testing.TB, path string, w disk.Wrapping) string {
 	t.Helper()
 	disktest.Run(t, packers[w][0], append(packers[w][1:], path)...)
 	return path + map[disk.Wrapping]string{disk.WrappingGzip: ".gz", disk.WrappingXZ: ".xz", disk.WrappingZstd: ".zst"}[w]

@@ -115,6 +115,9 @@ func Fuzz(f *testing.F, images [][]byte, mend func(image []byte), open Opener) {
 			}
 			return
 		}
+		if c, ok := d.(io.Closer); ok {
+			defer func() { _ = c.Close() }()
+		}
 		if d.Size() < 0 {
 			t.Errorf("size %d", d.Size())
 		}

@@ -52,6 +52,10 @@ func (q *Image) checkRefcounts() error {
 	return nil
 }
 
+// maxL2Bytes bounds the tables that are looked through at opening: 8 TiB of data
+// at the usual cluster size.
+const maxL2Bytes = 1 << 30
+
 type l2Table struct {
 	offset     int64
 	firstGuest int64
@@ -75,6 +79,9 @@ func (q *Image) l2Tables() ([]l2Table, error) {
 			return nil, truncated("L2 table", offset, h.clusterSize(), q.fileSize)
 		}
 		tables = append(tables, l2Table{offset: offset, firstGuest: i * span})
+	}
+	if total := int64(len(tables)) * h.clusterSize(); total > maxL2Bytes {
+		return nil, diskerr.Unsupported("qcow2 with L2 tables of %d bytes, and at most %d are looked through; convert it with qemu-img convert -O qcow2 -o cluster_size=64k", total, maxL2Bytes)
 	}
 	slices.SortFunc(tables, func(a, b l2Table) int { return cmp.Compare(a.offset, b.offset) })
 	for i := 1; i < len(tables); i++ {

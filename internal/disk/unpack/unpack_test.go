@@ -41,7 +41,11 @@ func TestZerosTakeNoRoom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close()
+			defer func() {
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
 			got, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size+1))
 			if err != nil || !bytes.Equal(got, data) {
 				t.Errorf("got %d bytes, %v, want %d", len(got), err, len(data))
