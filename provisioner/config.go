@@ -187,6 +187,9 @@ func (c *Config) validate() error {
 	check("datasources", each(datasourceForm, "a name of cloud-init's data sources", c.Datasources...))
 	check("console", each(consoleForm, "a console such as tty0 or ttyS0,115200n8", c.Console...))
 	check("packages", each(packageForm, "a package name", c.Packages...))
+	if len(c.Packages) > 0 && c.Install.False() {
+		check("packages", errors.New("they cannot be installed where install is false: leave one of the two out"))
+	}
 	for _, part := range c.Cleanup {
 		check("cleanup", oneOf(part, guest.CleanupParts...))
 	}

@@ -1,7 +1,10 @@
 package guest
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/guesttest"
@@ -76,6 +79,9 @@ func TestSettingsDecide(t *testing.T) {
 		{"no firewall to keep", Settings{Firewall: FirewallKeep}, requirement.NoFirewall, files{}, requirement.Met, "starts at boot"},
 		{"network kept", Settings{Network: NetworkKeep}, requirement.DHCP, pinned, requirement.Met, "ens3 by name"},
 		{"network of cloud-init", Settings{Network: NetworkCloudInit}, requirement.DHCP, pinned, requirement.Unmet, "ens3 by name"},
+		{"passwords kept", Settings{KeepPasswords: true}, requirement.NoSecrets, files{"etc/shadow": "root:$y$j9T$x:19000::::::\n"}, requirement.Met, "lock_passwords = false leaves"},
+		{"drivers of Xen", Settings{Xen: true}, requirement.Virtio, kernel("6.1.0", virtioKO), requirement.Unmet, "lacks xen-blkfront"},
+		{"drivers of Xen built in", Settings{Xen: true}, requirement.Virtio, kernel("6.1.0", virtioKO+"kernel/drivers/block/xen-blkfront.ko\nkernel/drivers/net/xen-netfront.ko\n"), requirement.Met, ""},
 		{"no stack for DHCP", Settings{Network: NetworkDHCPAll}, requirement.DHCP, files{}, requirement.Unmet, "no network stack"},
 		{"eth0 with other names", Settings{Network: NetworkEth0}, requirement.DHCP, with(noIfnames(), grub("console=tty0")), requirement.Unmet, "no network stack"},
 		{"consoles", Settings{Consoles: []string{"tty0", "ttyS1,9600n8"}}, requirement.ConsoleLog, grub("console=tty0 console=ttyS1,9600n8"), requirement.Met, "ttyS1,9600n8"},
@@ -92,4 +98,60 @@ func TestSettingsDecide(t *testing.T) {
 			expectFinding(t, rep.Findings[0], test.want, test.evidence)
 		})
 	}
+}
+
+// TestCleanUpDoesItsPartsOnly plants what each part takes away, and looks what
+// is left after the parts that a template names.
+func TestCleanUpDoesItsPartsOnly(t *testing.T) {
+	needPrograms(t, "dash", "dpkg-query")
+	planted := map[string]files{
+		CleanupLogs:           {"var/log/messages": "x", "var/log/messages.1": "x", "var/log/app/a.log.2.gz": "x"},
+		CleanupTemporaryFiles: {"tmp/x": "x", "var/tmp/.y": "x"},
+		CleanupBackups:        {"etc/passwd-": "x", "etc/ssh/sshd_config.bak": "x", "root/notes~": "x"},
+		CleanupSpools:         {"var/mail/root": "x", "var/spool/cron/crontabs/root": "x"},
+		CleanupRegistration:   {"etc/pki/consumer/key.pem": "x", "etc/zypp/credentials.d/SCCcredentials": "x"},
+		CleanupManagement:     {"etc/salt/minion_id": "x", "etc/salt/pki/minion/minion.pem": "x"},
+	}
+	kept := files{"var/log/README": "x", "var/log/journal/0/system.journal": "x", "tmp/.X11-unix/a": "x", "etc/fstab": "x", "var/tmp/systemd-private-0/x": "x"}
+	for _, parts := range [][]string{
+		nil,
+		{},
+		{CleanupLogs},
+		{CleanupBackups, CleanupSpools},
+		{CleanupRegistration, CleanupManagement},
+		{CleanupPackageCache},
+		CleanupParts,
+	} {
+		t.Run(strings.Join(parts, " "), func(t *testing.T) {
+			t.Parallel()
+			tree := kept
+			for _, more := range planted {
+				tree = with(tree, more)
+			}
+			root := guesttest.NewTree(t, tree)
+			runWith(t, Settings{Cleanup: parts}, []string{"dash"}, root, report.Mend, "", requirement.NoFirewall)
+			wanted := parts
+			if parts == nil {
+				wanted = DefaultCleanup
+			}
+			for part, list := range planted {
+				for name := range list {
+					if got := isLeft(root, name); got == slices.Contains(wanted, part) {
+						t.Errorf("%s of %s is left: %t", name, part, got)
+					}
+				}
+			}
+			for name := range kept {
+				if !isLeft(root, name) {
+					t.Errorf("%s is gone", name)
+				}
+			}
+		})
+	}
+}
+
+// isLeft tells whether a file is there and has something in it.
+func isLeft(root, name string) bool {
+	info, err := os.Stat(filepath.Join(root, name))
+	return err == nil && info.Size() > 0
 }

@@ -71,9 +71,12 @@ type System struct {
 	Login string `json:"login"`
 }
 
+// Template is in place of a requirement where the template asked for a change.
+const Template requirement.ID = "template"
+
 // Change is one thing that was changed in the guest.
 type Change struct {
-	// ID is the requirement that asked for it.
+	// ID is the requirement that asked for it, or Template.
 	ID   requirement.ID `json:"id"`
 	Text string         `json:"text"`
 }

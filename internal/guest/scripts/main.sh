@@ -43,7 +43,7 @@ finish() {
   else
     say end failed "$OUTCOME"
   fi
-  rm -rf "$WORK"
+  rm -rf "$WORK" ${ZEROS:+"$ZEROS"}
 }
 
 # say_log COUNT: the last lines of what programs printed.
@@ -224,38 +224,4 @@ mend_each() {
 
 in_function_name() {
   printf '%s\n' "$1" | tr - _
-}
-
-# tidy: what no requirement asks for, but nobody wants in an image.
-tidy() {
-  ID=no-secrets
-  if [ -n "$ROOT" ] || in_words "$ID" "$SKIP"; then
-    return 0
-  fi
-  say stage tidy
-  family empty_package_cache
-  empty_temporary_folders
-}
-
-# empty_temporary_folders: all but sockets' folders, services' private ones and
-# our own.
-empty_temporary_folders() {
-  for etf_file in /tmp/* /tmp/.[!.]* /var/tmp/* /var/tmp/.[!.]*; do
-    case $etf_file in
-    "$WORK" | */systemd-private-* | /tmp/.*-unix | /tmp/ssh-*) continue ;;
-    esac
-    if [ -e "$etf_file" ] || [ -h "$etf_file" ]; then
-      remove "$etf_file"
-    fi
-  done
-}
-
-# write_out: unused blocks are given back where the disk can, so that the image
-# does not carry them.
-write_out() {
-  say stage 'write out'
-  sync
-  if [ -z "$ROOT" ] && has_program fstrim; then
-    fstrim -av || echo 'the disk takes no trim' >&2
-  fi
 }

@@ -84,7 +84,11 @@ tell_keys() {
 look_passwords() {
   usable_passwords >"$WORK/passwords"
   while read -r lp_account lp_kind; do
-    unmet "account $lp_account has $lp_kind"
+    if [ -n "$SET_KEEP_PASSWORDS" ]; then
+      note "account $lp_account has $lp_kind, which lock_passwords = false leaves"
+    else
+      unmet "account $lp_account has $lp_kind"
+    fi
   done <"$WORK/passwords"
 }
 
@@ -108,14 +112,20 @@ look_build_user() {
 }
 
 mend_no_secrets() {
-  usable_passwords >"$WORK/passwords"
-  while read -r ns_account ns_kind; do
-    lock_password "$ns_account"
-  done <"$WORK/passwords"
+  if [ -z "$SET_KEEP_PASSWORDS" ]; then
+    lock_passwords
+  fi
   list_secrets >"$WORK/secrets"
   while IFS=$TAB read -r ns_kind ns_account ns_path; do
     remove "$ns_path"
   done <"$WORK/secrets"
+}
+
+lock_passwords() {
+  usable_passwords >"$WORK/passwords"
+  while read -r lp_account lp_kind; do
+    lock_password "$lp_account"
+  done <"$WORK/passwords"
 }
 
 # lock_password ACCOUNT: the hash goes, so that nobody can guess at it. The

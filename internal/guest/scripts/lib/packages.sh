@@ -43,7 +43,14 @@ need_package() {
 # Descriptor 3 stays closed to what a package may start, which else would keep
 # the host waiting for the end of the output.
 install_wanted() {
+  plan_template_packages
   if [ -n "$ROOT" ] || [ ! -s "$WORK/wanted" ]; then
+    return 0
+  fi
+  if [ -n "$SET_OFFLINE" ]; then
+    while read -r ID iw_package; do
+      trouble "$iw_package was not installed, as install = false asks for"
+    done <"$WORK/wanted"
     return 0
   fi
   say stage "install $(awk '!seen[$2]++ { printf "%s%s", sep, $2; sep = " " }' "$WORK/wanted")"
@@ -56,8 +63,19 @@ install_wanted() {
   while read -r ID iw_package; do
     if installed "$iw_package"; then
       change "installed $iw_package $VERSION"
+    elif [ "$ID" = template ]; then
+      give_up "the package $iw_package, which the template asks for, could not be installed: $(grep -E "$(family complaint)" "$WORK/log" | tail -n 1)"
     fi
   done <"$WORK/plan"
+}
+
+# plan_template_packages: those that the template names.
+plan_template_packages() {
+  for ptp_package in $SET_PACKAGES; do
+    if ! installed "$ptp_package"; then
+      echo "template $ptp_package" >>"$WORK/wanted"
+    fi
+  done
 }
 
 # install_one_by_one: what fails is told to every requirement that wants it.
