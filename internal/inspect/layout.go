@@ -30,6 +30,7 @@ type layout struct {
 	table   *partition.Table
 	volumes []*volume
 	root    *volume
+	broken  int // file systems that were not unmounted, or are corrupt
 }
 
 // volume is a partition, the whole disk where it has no table, or a logical

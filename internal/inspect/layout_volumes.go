@@ -17,7 +17,7 @@ import (
 // addPartition looks at what a partition holds. Of the members of a mirror,
 // which show the same, only the first counts.
 func (l *layout) addPartition(r io.ReaderAt, p partition.Partition) {
-	v := newVolume(r, p)
+	v := l.newVolume(r, p)
 	for _, other := range l.volumes {
 		if v.mirror != nil && v.err == nil && other.mirror != nil && other.mirror.UUID == v.mirror.UUID {
 			v = &volume{part: p, mirror: v.mirror, kind: kindRAID, err: fmt.Errorf("it mirrors %s", other.name())}
@@ -33,12 +33,12 @@ const (
 	kindLUKS = "crypto_LUKS"
 )
 
-func newVolume(r io.ReaderAt, p partition.Partition) *volume {
+func (l *layout) newVolume(r io.ReaderAt, p partition.Partition) *volume {
 	section := p.Section(r)
 	v := &volume{part: p}
 	mirror, err := raid.Find(section, p.Size)
 	if errors.Is(err, diskerr.ErrNotFound) {
-		v.open(section)
+		l.open(v, section)
 		return v
 	}
 	if err == nil {
@@ -46,25 +46,36 @@ func newVolume(r io.ReaderAt, p partition.Partition) *volume {
 		section, err = mirror.Section(section)
 	}
 	if v.kind, v.err = kindRAID, err; err == nil {
-		v.open(section)
+		l.open(v, section)
 	}
 	return v
 }
 
+// maxBroken bounds the file systems that are read although they were not
+// unmounted or are corrupt, and so what their journals cost in time and memory.
+const maxBroken = 8
+
 // open opens the file system in r, or what else is there.
-func (v *volume) open(r io.ReaderAt) {
+func (l *layout) open(v *volume, r io.ReaderAt) {
 	v.kind = filesystem.Identify(r, v.size())
 	if v.kind == kindPV {
 		v.pv, v.err = lvm.Probe(r, v.size())
 		return
 	}
 	open, ok := openers[v.kind]
-	if !ok {
+	switch {
+	case !ok:
 		v.err = whyClosed(v.kind, r)
+		return
+	case l.broken == maxBroken:
+		v.err = fmt.Errorf("%d file systems of the disk were not unmounted or are corrupt, and no more are read", maxBroken)
 		return
 	}
 	if v.err = open(v, r); v.err == nil {
 		v.kind = v.fs.Geometry.Type
+	}
+	if v.err != nil || !v.fs.Geometry.Clean || v.fs.Geometry.Replayed > 0 {
+		l.broken++
 	}
 }
 
@@ -106,7 +117,7 @@ func (l *layout) addLogicalVolumes() {
 			}
 			v := &volume{lv: lv, kind: "a volume", err: lv.Err}
 			if v.err == nil {
-				v.open(lv)
+				l.open(v, lv)
 			}
 			l.volumes = append(l.volumes, v)
 		}

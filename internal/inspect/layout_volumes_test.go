@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
@@ -316,6 +317,35 @@ type = "thin"
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %q in it", test.name, err, test.want)
 		}
+	}
+}
+
+func TestOnlySomeBrokenFileSystemsAreRead(t *testing.T) {
+	dirty := part{mib: 1, kind: linux, uuid: bootUUID, tree: files{"usr/": ""}, dirty: true}
+	parts := []part{rootPart(realFiles())}
+	for range maxBroken + 2 {
+		parts = append(parts, dirty)
+	}
+	for i := range parts {
+		parts[i].kind = "L"
+	}
+	img, err := disk.Open(makeDisk(t, "gpt", parts...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close() //nolint:errcheck // nothing was written
+	l, err := readLayout(img, img.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var closed []string
+	for _, v := range l.volumes {
+		if v.fs == nil {
+			closed = append(closed, v.String())
+		}
+	}
+	if len(closed) != 2 || !strings.Contains(closed[0], "partition 10") || !strings.Contains(closed[0], "8 file systems of the disk were not unmounted") {
+		t.Errorf("got %q, want the last two closed", closed)
 	}
 }
 

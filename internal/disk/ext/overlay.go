@@ -13,7 +13,7 @@ import (
 type overlay struct {
 	disk    io.ReaderAt
 	journal *journal
-	blocks  map[uint64]write
+	blocks  map[uint64]logged
 }
 
 // recover reads the journal that Linux would write back at mount, so that the
@@ -82,7 +82,7 @@ func (o *overlay) readSome(p []byte, off int64) (int, error) {
 	return o.disk.ReadAt(p[:min(int64(len(p)), end-off)], off)
 }
 
-func (o *overlay) readLogged(p []byte, w write, in int64) (int, error) {
+func (o *overlay) readLogged(p []byte, w logged, in int64) (int, error) {
 	n, err := o.journal.file.ReadAt(p, int64(w.at)*o.journal.blockSize+in)
 	if magic := binary.BigEndian.AppendUint32(nil, jbdMagic); w.escaped && in < int64(len(magic)) {
 		copy(p[:n], magic[in:])

@@ -42,12 +42,17 @@ const (
 // hundred of them.
 const maxRevoked = 1 << 20
 
-// write is a block of the file system that the log holds.
+// write is a block of the file system that a transaction has in the log.
 type write struct {
+	logged
 	block       uint64
-	at          uint32
 	transaction uint32
 	sum         uint32
+}
+
+// logged is where in the log a block is.
+type logged struct {
+	at uint32
 	// escaped: its first four bytes are the journal's magic, and zeros in the
 	// log.
 	escaped bool
@@ -74,8 +79,8 @@ type replay struct {
 // replay returns where in the log the newest content of blocks is, as Linux
 // would write it back at mount. The error says why Linux would refuse to
 // mount, or what is not read here.
-func (j *journal) replay(blocks uint64) (map[uint64]write, error) {
-	newest := map[uint64]write{}
+func (j *journal) replay(blocks uint64) (map[uint64]logged, error) {
+	newest := map[uint64]logged{}
 	if j.start == 0 {
 		return newest, nil
 	}
@@ -93,7 +98,7 @@ func (j *journal) replay(blocks uint64) (map[uint64]write, error) {
 		if err := r.check(w, blocks); err != nil {
 			return nil, err
 		}
-		newest[w.block] = w
+		newest[w.block] = w.logged
 	}
 	return newest, nil
 }
@@ -211,7 +216,7 @@ func (j *journal) tagBytes() int {
 
 func (r *replay) tag(raw []byte) (write, uint16) {
 	flags := binary.BigEndian.Uint16(raw[tagFlags:])
-	w := write{block: uint64(be32(raw, tagBlock)), transaction: r.transaction, escaped: flags&tagEscaped != 0}
+	w := write{block: uint64(be32(raw, tagBlock)), transaction: r.transaction, logged: logged{escaped: flags&tagEscaped != 0}}
 	if r.has(jbdIncompat64Bit) {
 		w.block |= uint64(be32(raw, tagBlockHigh)) << 32
 	}
