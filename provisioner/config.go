@@ -217,7 +217,7 @@ var (
 	userForm       = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 	datasourceForm = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 	consoleForm    = regexp.MustCompile(`^[A-Za-z]+[0-9]*(,[0-9]+[a-z0-9]*)?$`)
-	packageForm    = regexp.MustCompile(`^[A-Za-z0-9@][A-Za-z0-9@+._:/=~-]*$`)
+	packageForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._:/-]*$`)
 )
 
 // each allows values of the form, empty ones, and one that Packer does not

@@ -24,7 +24,10 @@ type raw = map[string]interface{}
 func TestPrepareReportsEveryMistakeAtOnce(t *testing.T) {
 	err := new(Provisioner).Prepare(raw{
 		"mode": "repair", "on_unmet": "shrug", "skip": []string{"dhcp", "no-such"},
-		"execute_command": "sudo true", "timeout": "10ms",
+		"execute_command": "sudo true", "timeout": "10ms", "requirements": []string{"all"},
+		"initialisation": "ignition", "network": "static", "firewall": "open", "default_user": "Bob's",
+		"datasources": []string{"Open Stack"}, "console": []string{"ttyS0;reboot"},
+		"packages": []string{"-o", "vim"}, "install": false, "cleanup": []string{"all"},
 	})
 	if err == nil {
 		t.Fatal("took in nothing but mistakes")
@@ -35,6 +38,16 @@ func TestPrepareReportsEveryMistakeAtOnce(t *testing.T) {
 		`skip: unknown requirement "no-such"; known are: root-resize, partition-layout`,
 		"execute_command: the template does not contain {{.Command}}",
 		"timeout: 10ms is less than a second",
+		`requirements: unknown requirement "all"`,
+		`initialisation: "ignition" is neither of auto, cloud-init, scripts`,
+		`network: "static" is neither of cloud-init, dhcp-all, eth0, keep`,
+		`firewall: "open" is neither of disable, keep`,
+		`default_user: "Bob's" is not an account name`,
+		`datasources: "Open Stack" is not a name of cloud-init's data sources`,
+		`console: "ttyS0;reboot" is not a console such as`,
+		`packages: "-o" is not a package name`,
+		"packages: they cannot be installed where install is false",
+		`cleanup: "all" is neither of logs, package-cache`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q:\n%v", want, err)
@@ -148,6 +161,30 @@ func TestSkippedRequirementsDoNotFailTheBuild(t *testing.T) {
 	}
 	if _, err := provision(t, guesttest.NewTree(t), raw{"skip": all}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestChosenRequirementsAreTheOnlyOnes(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "report.json")
+	_, err := provision(t, guesttest.NewTree(t), raw{
+		"requirements": []string{"no-firewall", "xen-pv-kernel"}, "skip": []string{"xen-pv-kernel"}, "report": name,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := report.ReadFile(name)
+	if err != nil || len(rep.Findings) != 1 || rep.Findings[0].ID != requirement.NoFirewall {
+		t.Errorf("got %+v, %v, want a finding of no-firewall only", rep, err)
+	}
+}
+
+func TestLogFileKeepsWhatProgramsPrinted(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "guest.log")
+	if _, err := provision(t, guesttest.NewTree(t, map[string]string{"var/lib/dpkg/status": "broken"}), raw{"log_file": name}); err == nil {
+		t.Error("a broken package list was taken in")
+	}
+	if got, err := os.ReadFile(name); err != nil || !strings.Contains(string(got), "dpkg-query: error") {
+		t.Errorf("got %q, %v, want the words of dpkg-query", got, err)
 	}
 }
 
