@@ -38,6 +38,10 @@ var stubs = map[string]string{
 type guest struct {
 	root, stubs string
 	shell       []string
+	// network, where given, is the file of the network namespace to be in.
+	network string
+	// bare keeps this machine's programs out.
+	bare bool
 }
 
 func newGuest(t *testing.T, shell []string, more ...files) *guest {
@@ -61,8 +65,12 @@ func newGuest(t *testing.T, shell []string, more ...files) *guest {
 // boot runs a stage and returns what it says and its exit status.
 func (g *guest) boot(t *testing.T, stage string) (said string, status int) {
 	t.Helper()
-	c := exec.Command(g.shell[0], g.arguments(stage)...)
-	c.Env = []string{"ROOT=" + g.root, "PATH=" + g.stubs + ":" + os.Getenv("PATH"), "http_proxy=http://127.0.0.1:9", "HTTP_PROXY=http://127.0.0.1:9"}
+	command := append([]string{g.shell[0]}, g.arguments(stage)...)
+	if g.network != "" {
+		command = append([]string{"nsenter", "--net=" + g.network}, command...)
+	}
+	c := exec.Command(command[0], command[1:]...)
+	c.Env = []string{"ROOT=" + g.root, "PATH=" + g.path(), "http_proxy=http://127.0.0.1:9", "HTTP_PROXY=http://127.0.0.1:9"}
 	var out, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &out, &stderr
 	err := c.Run()
@@ -74,6 +82,13 @@ func (g *guest) boot(t *testing.T, stage string) (said string, status int) {
 		t.Errorf("%s: an unexpected word: %s", stage, stderr.String())
 	}
 	return strings.ReplaceAll(out.String(), g.root, ""), c.ProcessState.ExitCode()
+}
+
+func (g *guest) path() string {
+	if g.bare {
+		return g.stubs
+	}
+	return g.stubs + ":" + os.Getenv("PATH")
 }
 
 // arguments names the program to the shell. busybox takes its own programs
@@ -250,4 +265,105 @@ func expectSaid(t *testing.T, said string, want []string) {
 			t.Errorf("%q is not said:\n%s", text, said)
 		}
 	}
+}
+
+func TestSecondBootDoesNothingTwice(t *testing.T) {
+	for _, shell := range shells {
+		t.Run(shell[0], func(t *testing.T) {
+			g := newGuest(t, shell)
+			g.insert(t, drive(metaData, userData))
+			g.expectBoot(t, "the host name is vm1", "2 SSH keys", "user data was here")
+			before := g.read(t, "etc/ssh/ssh_host_rsa_key")
+			writeFile(t, filepath.Join(g.root, keyFile), firstKey+"\n", 0o600)
+			g.reboot(t)
+			said := g.expectBoot(t, "the metadata is from the config drive")
+			if strings.Count(said, "\n") != 1 {
+				t.Errorf("more than the source is said:\n%s", said)
+			}
+			if got := g.read(t, "etc/ssh/ssh_host_rsa_key"); got != before {
+				t.Errorf("the host key changed from %q to %q", before, got)
+			}
+			if got := g.read(t, keyFile); got != firstKey+"\n" {
+				t.Errorf("a key that was taken out came back: %q", got)
+			}
+		})
+	}
+}
+
+func TestSnapshotBecomesANewInstance(t *testing.T) {
+	for _, shell := range shells {
+		t.Run(shell[0], func(t *testing.T) {
+			g := newGuest(t, shell)
+			g.insert(t, drive(metaData, userData))
+			g.expectBoot(t, "user data was here")
+			old := g.read(t, "etc/ssh/ssh_host_rsa_key")
+			g.reboot(t)
+			if said, status := g.boot(t, "grow"); status != 1 {
+				t.Fatalf("a tree cannot grow, but status is %d: %s", status, said)
+			}
+			g.insert(t, drive(`{"uuid": "i-2", "hostname": "vm2", "public_keys": {"k": "ssh-rsa AAAAnew"}}`, "#!/bin/sh\necho second\n"))
+			g.expectBoot(t, "made new SSH host keys", "the host name is vm2", "1 SSH keys", "second")
+			if got := g.read(t, "etc/ssh/ssh_host_rsa_key"); got == old || got == "-" {
+				t.Errorf("the host key is still %q", got)
+			}
+			if got, want := g.read(t, keyFile), firstKey+"\n"+secondKey+"\nssh-rsa AAAAnew\n"; got != want {
+				t.Errorf("got keys %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestHostKeysOfThisBootStay is the first boot of an image in which another
+// unit has made the missing keys already.
+func TestHostKeysOfThisBootStay(t *testing.T) {
+	g := newGuest(t, []string{"dash"}, files{"etc/ssh/ssh_host_dsa_key": ""})
+	g.boot(t, "grow")
+	writeFile(t, filepath.Join(g.root, "etc/ssh/ssh_host_ed25519_key"), "fresh", 0o600)
+	g.insert(t, drive(metaData, ""))
+	if said := g.expectBoot(t, "the host name is vm1"); strings.Contains(said, "host keys") {
+		t.Errorf("keys of this boot were replaced:\n%s", said)
+	}
+	g.reboot(t)
+	g.boot(t, "grow")
+	g.insert(t, drive(`{"uuid": "i-2"}`, ""))
+	g.expectBoot(t, "made new SSH host keys")
+	if got := g.read(t, "etc/ssh/ssh_host_ed25519_key"); got == "fresh" {
+		t.Error("the keys of the instance before are still there")
+	}
+}
+
+// TestNothingIsDoneWithoutMetadata is an instance whose metadata comes late:
+// the next boot does what was not done.
+func TestNothingIsDoneWithoutMetadata(t *testing.T) {
+	g := newGuest(t, []string{"dash"})
+	said, status := g.boot(t, "keys")
+	expectSaid(t, said, []string{"no metadata for this instance was found in 1 seconds", "there is no config drive", "curl: no route"})
+	if status != 1 {
+		t.Errorf("got status %d, want 1", status)
+	}
+	if left, err := filepath.Glob(g.root + "/var/lib/openstack-ready/*"); err != nil || len(left) > 0 {
+		t.Errorf("marked as done: %v, %v", left, err)
+	}
+	g.reboot(t)
+	g.insert(t, drive(metaData, userData))
+	g.expectBoot(t, "the host name is vm1", "2 SSH keys", "user data was here")
+}
+
+func TestUserDataIsUnpacked(t *testing.T) {
+	g := newGuest(t, []string{"dash"})
+	g.insert(t, drive(metaData, ""))
+	shell(t, g.root, "printf '#!/bin/sh\\necho unpacked\\n' | gzip >drive/openstack/latest/user_data")
+	g.expectBoot(t, "unpacked", "the user data has run")
+}
+
+// expectBoot runs both stages, which must succeed, and returns what they say.
+func (g *guest) expectBoot(t *testing.T, want ...string) string {
+	t.Helper()
+	said, status := g.boot(t, "keys")
+	more, moreStatus := g.boot(t, "user-data")
+	expectSaid(t, said+more, want)
+	if status != 0 || moreStatus != 0 {
+		t.Errorf("got status %d and %d:\n%s", status, moreStatus, said+more)
+	}
+	return said + more
 }

@@ -612,13 +612,16 @@ read_drive() {
 # from_service: the addresses at which Nova's metadata service answers.
 from_service() {
   take_service 169.254.169.254 && return 0
+  fs_reasons=$NO_METADATA
   for fs_folder in "$ROOT"/sys/class/net/*; do
     fs_card=${fs_folder##*/}
     case $fs_card in
     lo | '*' | *[!A-Za-z0-9_.-]*) continue ;;
     esac
     take_service "[fe80::a9fe:a9fe%25$fs_card]" && return 0
+    fs_reasons="$fs_reasons, and $NO_METADATA"
   done
+  NO_METADATA=$fs_reasons
   return 1
 }
 
@@ -668,17 +671,24 @@ take_ec2_drive() {
 # take_ec2_service: a value in each file. Nova knows the version since ever.
 take_ec2_service() {
   tes_base=2009-04-04/meta-data
-  get $tes_base/instance-id "$METADATA/instance-id" || return
+  get_line $tes_base/instance-id "$METADATA/instance-id" || return
   check_instance_id || return
-  get_if_there $tes_base/local-hostname "$METADATA/host-name" || return
-  get_if_there $tes_base/public-keys/ "$WORK/key-list" || return
+  get_line $tes_base/local-hostname "$METADATA/host-name" || [ $? -eq "$ABSENT" ] || return "$REFUSED"
+  get_line $tes_base/public-keys/ "$WORK/key-list" || [ $? -eq "$ABSENT" ] || return "$REFUSED"
   : >"$METADATA/keys"
   sed -n 's/^\([0-9][0-9]*\)=.*/\1/p' "$WORK/key-list" | sed 100q >"$WORK/numbers"
   while read -r tes_number; do
-    get "$tes_base/public-keys/$tes_number/openssh-key" "$WORK/key" </dev/null || return
-    awk 1 "$WORK/key" >>"$METADATA/keys"
+    get_line "$tes_base/public-keys/$tes_number/openssh-key" "$WORK/key" </dev/null || return
+    cat "$WORK/key" >>"$METADATA/keys"
   done <"$WORK/numbers"
   take_user_data 2009-04-04/user-data
+}
+
+# get_line PATH FILE: with the line's end, which Nova leaves out.
+get_line() {
+  : >"$2"
+  get "$1" "$WORK/value" || return
+  awk 1 "$WORK/value" >"$2"
 }
 
 take_user_data() {
