@@ -365,6 +365,53 @@ func TestJournalThatCannotBeReplayedIsUnclean(t *testing.T) {
 	}
 }
 
+// TestJournalWithoutChecksumsIsRefusedWhereItIsImpossible: nothing but the
+// numbers themselves can tell.
+func TestJournalWithoutChecksumsIsRefusedWhereItIsImpossible(t *testing.T) {
+	disktest.Need(t, "refusing impossible journals", "mke2fs", "debugfs")
+	path := makeFS(t, smallTree(t), "16M", "-t", "ext3", "-b", "1024")
+	writeJournal(t, path, "", "jw -b 9000 "+save(t, make([]byte, 1024)), "jw -r 9000")
+	start := blocks(t, path, "<8>")[0] * 1024
+	whole := load(t, path)
+	revoke := start + 4*1024
+	for _, test := range []struct {
+		name   string
+		offset int64
+		value  byte
+		want   string
+	}{
+		{"whole", start + 0x3ff, 0, ""},
+		{"error noted in the journal", start + 0x23, 5, "found errors"},
+		{"longer than it is stored", start + 0x12, 0x08, "are stored"},
+		{"longer than is read", start + 0x11, 0x20, "at most 1024 MiB are read"},
+		{"start outside", start + 0x1e, 0x70, "cannot start at"},
+		{"first block outside", start + 0x16, 0x70, "cannot start at"},
+		{"block outside the file system", start + 1024 + 12, 0x70, "impossible block 1879057192"},
+		{"too long a revoke block", revoke + 14, 0x70, "revoke block of"},
+		{"log of another transaction", start + 1024 + 11, 0x70, ""},
+	} {
+		broken := bytes.Clone(whole)
+		broken[test.offset] ^= test.value
+		if g := openFS(t, save(t, broken)).Geometry; g.Clean != (test.want == "") || !strings.Contains(g.Unclean, test.want) {
+			t.Errorf("%s: got clean %v, %q, want it to say %q", test.name, g.Clean, g.Unclean, test.want)
+		}
+	}
+}
+
+// TestLogWithoutAnEndIsRefused has nothing but revoke blocks of one transaction.
+func TestLogWithoutAnEndIsRefused(t *testing.T) {
+	disktest.Need(t, "refusing endless journals", "mke2fs", "debugfs")
+	path := makeFS(t, "", "16M", "-t", "ext4", "-b", "1024")
+	writeJournal(t, path, "", "jw -b 9000 "+save(t, make([]byte, 1024)))
+	data := load(t, path)
+	for _, block := range blocks(t, path, "<8>")[1:] {
+		copy(data[block*1024:], "\xc0\x3b\x39\x98\x00\x00\x00\x05\x00\x00\x00\x01\x00\x00\x00\x10")
+	}
+	if g := openFS(t, save(t, data)).Geometry; g.Clean || !strings.Contains(g.Unclean, "the log has no end") {
+		t.Errorf("got %v %q", g.Clean, g.Unclean)
+	}
+}
+
 // TestTransactionOfAnOlderLogEndsIt: its checksums are wrong, but its time is
 // before that of the transaction before it.
 func TestTransactionOfAnOlderLogEndsIt(t *testing.T) {
