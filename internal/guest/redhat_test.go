@@ -203,3 +203,47 @@ func expectNoChange(t *testing.T, second *report.Report) {
 		t.Errorf("a second run changed something: %v", second.Changes)
 	}
 }
+
+// redhatUnready are trees that lack much at once.
+func redhatUnready(t *testing.T) []unready {
+	t.Helper()
+	left := files{
+		"root/.ssh/authorized_keys": "ssh-ed25519 AAAA builder\n", "root/anaconda-ks.cfg": "x", "etc/ssh/ssh_host_rsa_key": "x",
+		"etc/growroot-disabled": "", "etc/cloud/cloud.cfg.d/50.cfg": "preserve_hostname: true\n", persistent: macRule,
+	}
+	nine := with(el9, left, files{
+		"boot/initramfs-3.10.0-1160.el7.x86_64.img": "x/virtio_pci.ko.xz\nx/virtio_blk.ko.xz\nx/virtio_scsi.ko.xz\n",
+		"etc/lvm/devices/system.devices":            "IDTYPE=sys_wwid\n",
+	})
+	six := with(el6, left)
+	for _, tree := range []files{nine, six} {
+		tree["var/lib/rpm/rpmdb.sqlite"] = rpmDatabase(t, tree["rpms"])
+		delete(tree, "rpms")
+	}
+	return []unready{
+		{
+			name: "EL 9", tree: nine, programs: redhatPrograms,
+			good: []requirement.ID{
+				requirement.PartitionLayout, requirement.SSHServer, requirement.XenPVKernel,
+				requirement.ACPIShutdown, requirement.GuestAgent,
+			},
+			after: files{persistent: "", "etc/machine-id": "", "root/anaconda-ks.cfg": "-", "etc/lvm/devices/system.devices": "-"},
+		},
+		{
+			name: "EL 6", tree: six, programs: redhatPrograms,
+			good: []requirement.ID{
+				requirement.PartitionLayout, requirement.SSHServer, requirement.XenPVKernel,
+				requirement.ACPIShutdown, requirement.GuestAgent, requirement.Virtio,
+			},
+			after: files{
+				"etc/sysconfig/network-scripts/ifcfg-eth0": "DEVICE=eth0\nTYPE=Ethernet\nONBOOT=yes\nNM_CONTROLLED=yes\nBOOTPROTO=dhcp\n",
+				persistent: "", "etc/machine-id": "-", "etc/rc.d/rc3.d/S50iptables": "-",
+			},
+		},
+	}
+}
+
+func TestUnreadyRedHatIsMended(t *testing.T) {
+	needPrograms(t, "rpm", "rpmbuild", "grub-editenv")
+	expectReady(t, otherShells, redhatUnready(t)...)
+}
