@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -332,6 +333,22 @@ func runInTree(t *testing.T, shell []string, root string, mode report.Mode, arch
 // runWith is runInTree with settings, and with further stand-ins for programs.
 func runWith(t *testing.T, settings Settings, shell []string, root string, mode report.Mode, arch string, id requirement.ID, programs ...map[string]string) *transcript {
 	t.Helper()
+	return runFor(t, settings, shell, root, mode, arch, []requirement.ID{id}, programs...)
+}
+
+// runFor is runWith for any number of requirements.
+func runFor(t *testing.T, settings Settings, shell []string, root string, mode report.Mode, arch string, ids []requirement.ID, programs ...map[string]string) *transcript {
+	t.Helper()
+	tr, err := attempt(t, settings, shell, root, mode, arch, ids, programs...)
+	if err != nil {
+		t.Fatalf("got %v: %s %v", err, tr.failure, tr.log)
+	}
+	return tr
+}
+
+// attempt is runFor for a program that may give up.
+func attempt(t *testing.T, settings Settings, shell []string, root string, mode report.Mode, arch string, ids []requirement.ID, programs ...map[string]string) (*transcript, error) {
+	t.Helper()
 	blocks := "1048320"
 	if arch == "small" {
 		blocks, arch = "524288", ""
@@ -361,17 +378,18 @@ func runWith(t *testing.T, settings Settings, shell []string, root string, mode 
 	}
 	args := append(slices.Clone(shell), work+"/program", string(mode), work, "packer")
 	for _, r := range requirement.SeenFrom(requirement.Guest) {
-		if r.ID != id {
+		if !slices.Contains(ids, r.ID) {
 			args = append(args, string(r.ID))
 		}
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = []string{"ROOT=" + root, "ARCH=" + arch, "PATH=" + stubs + ":" + os.Getenv("PATH")}
-	tr := newTranscript([]requirement.ID{id}, func(string) {})
+	tr := newTranscript(ids, func(string) {})
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = tr, &stderr
-	if err := cmd.Run(); err != nil || tr.err != nil || stderr.Len() > 0 {
-		t.Fatalf("got %v, %v: %s %s %v", err, tr.err, stderr.String(), tr.failure, tr.log)
+	err = cmd.Run()
+	if stderr.Len() > 0 {
+		err = errors.Join(err, errors.New(stderr.String()))
 	}
-	return tr
+	return tr, errors.Join(err, tr.err)
 }

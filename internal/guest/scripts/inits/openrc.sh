@@ -11,7 +11,7 @@ openrc_name() {
 }
 
 openrc_exists() {
-  [ -f "$ROOT/etc/init.d/$SERVICE" ]
+  [ -f "$ROOT/etc/init.d/$SERVICE" ] || [ -h "$ROOT/etc/init.d/$SERVICE" ]
 }
 
 # OpenRC knows no masks.
@@ -20,8 +20,8 @@ openrc_masked() {
 }
 
 openrc_started() {
-  for os_link in "$ROOT"/etc/runlevels/*/"$SERVICE"; do
-    if [ -h "$os_link" ] || [ -e "$os_link" ]; then
+  for os_level in "$ROOT"/etc/runlevels/*; do
+    if [ -h "$os_level/$SERVICE" ] || [ -e "$os_level/$SERVICE" ]; then
       return 0
     fi
   done
@@ -54,7 +54,9 @@ openrc_disable() {
     rc-update -a delete "$SERVICE"
     return 0
   fi
-  rm -f "$ROOT"/etc/runlevels/*/"$SERVICE"
+  for od_level in "$ROOT"/etc/runlevels/*; do
+    rm -f "$od_level/$SERVICE"
+  done
 }
 
 # Nothing starts a service again that no runlevel links to.

@@ -36,8 +36,8 @@ systemd_masked() {
 # script only, whether a runlevel does (systemd-sysv-generator(8)).
 systemd_started() {
   for ss_dir in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
-    for ss_link in "$ROOT$ss_dir"/*.wants/"$SERVICE" "$ROOT$ss_dir"/*.requires/"$SERVICE"; do
-      if [ -h "$ss_link" ] || [ -e "$ss_link" ]; then
+    for ss_pull in "$ROOT$ss_dir"/*.wants "$ROOT$ss_dir"/*.requires; do
+      if [ -h "$ss_pull/$SERVICE" ] || [ -e "$ss_pull/$SERVICE" ]; then
         return 0
       fi
     done

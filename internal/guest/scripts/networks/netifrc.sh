@@ -51,3 +51,31 @@ drop_card() {
     { print }
   '
 }
+
+netifrc_available() { [ -f "$ROOT/etc/init.d/net.lo" ]; }
+
+netifrc_look() {
+  if ! service_enabled net.eth0; then
+    unmet 'net.eth0 is not enabled'
+  fi
+}
+
+# netifrc_mend: every service of a card is a link to that of the loopback.
+netifrc_mend() {
+  if ! service_exists net.eth0; then
+    ln -s net.lo "$ROOT/etc/init.d/net.eth0"
+    change 'made the service net.eth0'
+  fi
+  enable_service net.eth0
+}
+
+# netifrc_dhcp_file CARDS: it knows a card by its name only.
+netifrc_dhcp_file() {
+  [ "$1" = all ] || echo "/etc/conf.d/net.$1"
+}
+
+netifrc_dhcp_mode() { echo 0644; }
+
+netifrc_dhcp_text() {
+  printf '%s\n' '# Written by packer-plugin-openstack-ready.' "config_$1=\"dhcp\""
+}

@@ -55,3 +55,14 @@ wicked_mend() {
   fi
   enable_service wicked
 }
+
+# wicked_dhcp_file CARDS: it knows a card by its name only (ifcfg(5)).
+wicked_dhcp_file() {
+  [ "$1" = all ] || echo "$WICKED_FOLDER/ifcfg-$1"
+}
+
+wicked_dhcp_mode() { echo 0644; }
+
+wicked_dhcp_text() {
+  printf '%s\n' '# Written by packer-plugin-openstack-ready.' "BOOTPROTO='dhcp'" "STARTMODE='auto'"
+}

@@ -13,6 +13,9 @@ look_console_log() {
     unknown "which serial console a machine of type $ARCH has is not known"
     return 0
   fi
+  if lacks_serial_login; then
+    note "$INITTAB starts no login prompt on the serial console"
+  fi
   boot_entries >"$WORK/entries"
   if [ ! -s "$WORK/entries" ]; then
     unknown "no boot entry was found in the configuration of: $BOOT_LOADERS"
@@ -50,4 +53,7 @@ judge_entries() {
 
 mend_console_log() {
   mend_arguments
+  if lacks_serial_login; then
+    mend_serial_login
+  fi
 }
