@@ -110,3 +110,14 @@ func (i *Image) seenProblems() []string {
 	}
 	return nil
 }
+
+// Cautions says in sentences what refuses an image of this kind although the
+// current Glance and Nova take it. Sources: Nova 26.2.2 with its security fixes,
+// nova/image/format_inspector.py, and Cinder 29.0.0, of the same name, both
+// VMDKInspector.post_process.
+func (i Info) Cautions() []string {
+	if i.VMDK != nil && i.VMDK.Footer {
+		return []string{"Nova before 31.0.0 (2025.1), and Cinder (29.0.0 still), refuse a VMDK that has its header at its end; for these convert it with qemu-img convert -O qcow2"}
+	}
+	return nil
+}

@@ -36,7 +36,8 @@ type Report struct {
 // Image is the local image file.
 type Image struct {
 	Path string `json:"path"`
-	// Format is as found by content: qcow2 or raw.
+	// Format is as found by content, by the names of Glance's disk_format: raw,
+	// qcow2, vmdk, vhd, vhdx or vdi.
 	Format string `json:"format"`
 	// FileSize and VirtualSize are in bytes.
 	FileSize    int64 `json:"file_size"`
@@ -57,7 +58,7 @@ type Published struct {
 
 // Inspect opens the image at path, inspects it, and starts the report on it.
 func Inspect(ctx context.Context, path string) (_ *Report, err error) {
-	image, err := disk.Open(path)
+	image, err := disk.OpenWith(ctx, path, disk.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,19 @@ func TestTableFitsATerminal(t *testing.T) {
 	}
 }
 
+func TestTableTellsWhatTheImageIsPackedIn(t *testing.T) {
+	r := sample()
+	r.Image.Format = "vmdk"
+	r.Facts.Disk.Wrapping = []disk.Wrapping{disk.WrappingGzip, disk.WrappingOVA}
+	var b bytes.Buffer
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "vmdk in ova in gzip, 2.5 GiB"; !strings.Contains(b.String(), want) {
+		t.Errorf("table lacks %q:\n%s", want, &b)
+	}
+}
+
 func TestTableGivesATerminalNothingToObey(t *testing.T) {
 	r := sample()
 	r.Facts.OS.PrettyName = "\x1b[2Jgone"

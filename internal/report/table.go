@@ -32,8 +32,17 @@ func (r *Report) WriteTable(w io.Writer) error {
 func writeImage(b *strings.Builder, r *Report) {
 	fmt.Fprintf(b, "%s\n", printable(r.Image.Path))
 	fmt.Fprintf(b, "%s, %s (%s on disk), %s, %s\n",
-		r.Image.Format, Bytes(r.Image.VirtualSize), Bytes(r.Image.FileSize),
+		formatInWords(r), Bytes(r.Image.VirtualSize), Bytes(r.Image.FileSize),
 		orUnknown(r.Facts.OS.PrettyName), orUnknown(r.Facts.Architecture))
+}
+
+// formatInWords adds to the format what the image is packed in.
+func formatInWords(r *Report) string {
+	words := r.Image.Format
+	for _, w := range slices.Backward(r.Facts.Disk.Wrapping) {
+		words += fmt.Sprintf(" in %s", w)
+	}
+	return words
 }
 
 func orUnknown(s string) string {

@@ -180,6 +180,10 @@ func (h *header) setCompression(kind byte) error {
 	return nil
 }
 
+// refusedBy: Glance 33.0.0, location.py, set_data; Nova 34.0.0, virt/images.py;
+// their release notes.
+const refusedBy = "Glance from 30.0.0 (2025.1) and Nova with the fix of CVE-2024-32498 refuse it"
+
 // refuseUnsafe stops at what oslo.utils' QcowInspector calls a safety
 // violation: parts of the disk that are in another file (CVE-2024-32498), and
 // what nobody but QEMU can read.
@@ -187,11 +191,11 @@ func refuseUnsafe(r io.ReaderAt, raw []byte, h *header, fileSize int64) error {
 	be := binary.BigEndian
 	if offset := be.Uint64(raw[offBackingFileOffset:]); offset != 0 {
 		name := readName(r, offset, be.Uint32(raw[offBackingFileSize:]), maxBackingName, fileSize)
-		return diskerr.Unsafe("qcow2 with backing file %s: Glance and Nova refuse it, and it was not opened; if you trust it, flatten the image with qemu-img convert -O qcow2", name)
+		return diskerr.Unsafe("qcow2 with backing file %s: "+refusedBy+", and it was not opened; if you trust it, flatten the image with qemu-img convert -O qcow2", name)
 	}
 	if h.incompatible&incompatDataFile != 0 {
 		name := dataFileName(r, h, be.Uint32(raw[offHeaderLength:]), fileSize)
-		return diskerr.Unsafe("qcow2 with external data file %s: Glance and Nova refuse it, and it was not opened; if you trust it, make one file of it with qemu-img convert -O qcow2", name)
+		return diskerr.Unsafe("qcow2 with external data file %s: "+refusedBy+", and it was not opened; if you trust it, make one file of it with qemu-img convert -O qcow2", name)
 	}
 	if method := be.Uint32(raw[offCryptMethod:]); method != cryptNone {
 		kind := "AES"
