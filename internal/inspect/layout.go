@@ -254,12 +254,17 @@ func (l *layout) guestTree() (*tree, []string, error) {
 			continue
 		}
 		t.mount(e.dir, m.fs, "")
-		if m.part != l.root.part || m.lv != l.root.lv {
+		if (m.part != l.root.part || m.lv != l.root.lv) && !onlyForFirmware(e, m) {
 			unclean = appendUnclean(unclean, e.dir, m)
 		}
 	}
 	return t, unclean, nil
 }
+
+// onlyForFirmware reports whether a mount has loaders on it, and neither kernels
+// nor anything else that findings are about: whether it is clean concerns
+// Boot.UEFI alone, which tells of it.
+func onlyForFirmware(e fstabEntry, v *volume) bool { return v.isESP() && e.dir != "/boot" }
 
 func (l *layout) find(device string) *volume {
 	for _, v := range l.volumes {

@@ -92,6 +92,22 @@ func TestImageOnLVMWithUEFI(t *testing.T) {
 	}
 }
 
+func TestDirtyESPConcernsUEFIAlone(t *testing.T) {
+	parts := onLVM(t, growing)
+	esp := []byte(parts[0].magic)
+	esp[37] = 1
+	parts[0].magic = string(esp)
+	got := mustInspect(t, makeDisk(t, "gpt", parts...))
+	for _, f := range got.Findings {
+		if !f.Verdict.OK() {
+			t.Errorf("%s: %s: %q", f.ID, f.Verdict, f.Evidence)
+		}
+	}
+	if b := got.Facts.Boot; b.UEFI || !strings.Contains(b.UEFIUnknown, "it was not unmounted") {
+		t.Errorf("boot: %+v", b)
+	}
+}
+
 func TestRootOnLVMGrowsByOurUnitAlone(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -110,6 +126,22 @@ func TestRootOnLVMGrowsByOurUnitAlone(t *testing.T) {
 			if f.ID == requirement.RootResize && (f.Verdict != test.want || !strings.Contains(strings.Join(f.Evidence, "\n"), test.says)) {
 				t.Errorf("%s: got %s: %q, want %s that says %q", test.name, f.Verdict, f.Evidence, test.want, test.says)
 			}
+		}
+	}
+}
+
+func TestGPTOfASmallerDiskIsToldOf(t *testing.T) {
+	raw := filepath.Join(t.TempDir(), "raw")
+	disktest.Run(t, "qemu-img", "convert", "-O", "raw", makeDisk(t, "gpt", part{mib: 32, kind: "L", uuid: rootUUID, tree: realFiles()}), raw)
+	if err := os.Truncate(raw, 50*mib); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range mustInspect(t, raw).Findings {
+		evidence := strings.Join(f.Evidence, "\n")
+		if f.ID == requirement.PartitionLayout && (f.Verdict != unmet ||
+			!strings.Contains(evidence, "the backup GPT belongs at sector 69631, but the disk ends with sector 102399") ||
+			!strings.Contains(evidence, "17 MiB of the disk are described by no partition")) {
+			t.Errorf("got %s: %s", f.Verdict, evidence)
 		}
 	}
 }
