@@ -101,11 +101,11 @@ type Image struct {
 	io.ReaderAt
 	info Info
 	// violations are those of the format's own rules, asRaw those that the disk
-	// would have as a raw image, seenAs the formats that oslo.utils finds.
-	violations []string
-	asRaw      []string
-	seenAs     []string
-	closers    []io.Closer
+	// would have as a raw image. seenAs are the formats that oslo.utils finds in
+	// the file, and inside those that it would find in the disk as a raw image.
+	violations, asRaw []string
+	seenAs, inside    []string
+	closers           []io.Closer
 }
 
 // Open opens the image at path, a regular file or a block device. A compressed

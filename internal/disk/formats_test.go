@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -197,5 +198,93 @@ func readsOrRefuses(t *testing.T, file []byte) {
 	buffer := make([]byte, 1<<20)
 	if _, err := image.ReadAt(buffer, 0); err != nil && image.Size() >= int64(len(buffer)) && !errors.Is(err, disk.ErrCorrupt) {
 		t.Errorf("reading: got %v, want ErrCorrupt", err)
+	}
+}
+
+// What a descriptor can have opened follows from its own name, and lies beside
+// it as a regular file.
+func TestFilesThatADescriptorNamesAreNotFollowed(t *testing.T) {
+	disktest.Need(t, "refusing VMDK images that name other files", "qemu-img")
+	tests := []struct {
+		name string
+		// spoil changes the folder with image.vmdk and image-flat.vmdk.
+		spoil func(t *testing.T, dir string)
+		kind  error
+		says  string
+	}{
+		{"none", func(*testing.T, string) {}, nil, ""},
+		{"link", func(t *testing.T, dir string) {
+			t.Helper()
+			must(t, os.Rename(filepath.Join(dir, "image-flat.vmdk"), filepath.Join(dir, "secret")))
+			must(t, os.Symlink("secret", filepath.Join(dir, "image-flat.vmdk")))
+		}, disk.ErrUnsafe, "no regular file, but L"},
+		{"folder", func(t *testing.T, dir string) {
+			t.Helper()
+			must(t, os.Remove(filepath.Join(dir, "image-flat.vmdk")))
+			must(t, os.Mkdir(filepath.Join(dir, "image-flat.vmdk"), 0o700))
+		}, disk.ErrUnsafe, "no regular file, but d"},
+		{"missing", func(t *testing.T, dir string) {
+			t.Helper()
+			must(t, os.Remove(filepath.Join(dir, "image-flat.vmdk")))
+		}, os.ErrNotExist, "image-flat.vmdk"},
+		{"file beside", names("secret"), disk.ErrUnsafe, `"secret" is not named after the image`},
+		{"absolute path", names("/etc/passwd"), disk.ErrUnsafe, `"/etc/passwd" is not named after the image`},
+		{"path up", names("../image-flat.vmdk"), disk.ErrUnsafe, "is not named after the image"},
+		{"longer name", names("image-flat.vmdk.key"), disk.ErrUnsafe, "is not named after the image"},
+		{"extent of another size", func(t *testing.T, dir string) {
+			t.Helper()
+			must(t, os.WriteFile(filepath.Join(dir, "image-flat.vmdk"), make([]byte, 512), 0o600))
+		}, disk.ErrCorrupt, "cut off at 512 bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path, _ := converted(t, content(seeded())[:1<<20], "vmdk -o subformat=monolithicFlat")
+			test.spoil(t, filepath.Dir(path))
+			image, err := disk.Open(path)
+			if test.kind == nil {
+				must(t, err)
+				must(t, image.Close())
+				return
+			}
+			if !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("got %v, want %v that says %q", err, test.kind, test.says)
+			}
+		})
+	}
+}
+
+// names lets the descriptor name another file.
+func names(name string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		must(t, os.WriteFile(filepath.Join(dir, "secret"), make([]byte, 1<<20), 0o600))
+		path := filepath.Join(dir, "image.vmdk")
+		text, err := os.ReadFile(path)
+		must(t, err)
+		must(t, os.WriteFile(path, bytes.ReplaceAll(text, []byte(`"image-flat.vmdk"`), []byte(strconv.Quote(name))), 0o600))
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Nova looks at a disk again after it has converted it to raw.
+func TestADiskThatIsAnImageItselfIsAProblem(t *testing.T) {
+	disktest.Need(t, "disks that are images themselves", "qemu-img")
+	for inner, want := range map[string]string{"raw": "", "qcow2": "the format qcow2", "vmdk": "the format vmdk", "vdi": "the format vdi"} {
+		t.Run(inner, func(t *testing.T) {
+			file := disktest.Formatted(t, content(seeded())[:1<<20], inner)
+			path, _ := converted(t, append(file, make([]byte, -len(file)&511)...), "qcow2")
+			image := open(t, path)
+			for _, problems := range [][]string{image.Problems(), image.ProblemsAsRaw()} {
+				if got := strings.Join(problems, "\n"); !strings.Contains(got, want) || got != "" && want == "" {
+					t.Errorf("got %q, want it to say %q", got, want)
+				}
+			}
+		})
 	}
 }

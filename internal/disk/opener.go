@@ -64,6 +64,9 @@ func (o *opener) image(r io.ReaderAt, size int64) (*Image, error) {
 	if image.seenAs, err = seenAs(r, size); err != nil {
 		return nil, err
 	}
+	if image.inside, err = seenAs(image, image.Size()); err != nil {
+		return nil, err
+	}
 	return image, checkDisk(image)
 }
 

@@ -25,14 +25,29 @@ const (
 func (i *Image) Problems() []string {
 	problems := slices.Concat(i.wrappingProblems(), i.formatProblems(), i.seenProblems())
 	if i.info.Format == FormatRaw {
-		problems = append(problems, i.ProblemsAsRaw()...)
+		return append(problems, i.mbrProblems()...)
 	}
-	return problems
+	return append(problems, i.insideProblems()...)
 }
 
 // ProblemsAsRaw says why Glance and Nova would refuse the disk if it were
-// converted to raw: they check the master boot record of raw images only.
+// converted to raw.
 func (i *Image) ProblemsAsRaw() []string {
+	return slices.Concat(i.mbrProblems(), i.insideProblems())
+}
+
+// insideProblems: Nova converts an image to raw and looks what the result is;
+// fetch_to_raw, "Converted to raw, but format is now".
+func (i *Image) insideProblems() []string {
+	inside := slices.DeleteFunc(slices.Clone(i.inside), func(name string) bool { return name == seenGPT })
+	if len(inside) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the disk itself looks like a file of the format %s: %s refuses it after converting it to raw", strings.Join(inside, " and "), nova)}
+}
+
+// mbrProblems: the master boot record of raw images only is checked.
+func (i *Image) mbrProblems() []string {
 	var problems []string
 	for _, violation := range i.asRaw {
 		problems = append(problems, fmt.Sprintf("%s: %s (oslo.utils, GPTInspector)", violation, mbrRefusers))

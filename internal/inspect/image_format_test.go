@@ -1,11 +1,15 @@
 package inspect
 
 import (
+	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
 func TestImageFormatNamesTheKindOfImage(t *testing.T) {
@@ -29,4 +33,43 @@ func TestImageFormatNamesTheKindOfImage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a guest is does not depend on the format of its image.
+func TestEveryFormatGivesTheSameFindings(t *testing.T) {
+	disktest.Need(t, "inspecting images of every format", "qemu-img")
+	raw := disktest.Debian(t)
+	want := findingsOf(t, raw)
+	for _, options := range []string{
+		"qcow2", "qcow2 -c -o compression_type=zstd", "vmdk", "vmdk -o subformat=streamOptimized", "vmdk -o subformat=monolithicFlat",
+		"vpc -o force_size=on", "vpc -o subformat=fixed,force_size=on", "vhdx", "vdi",
+	} {
+		t.Run(options, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "image.vmdk")
+			args := append([]string{"convert", "-f", "raw", "-O"}, strings.Fields(options)...)
+			disktest.Run(t, "qemu-img", append(args, raw, path)...)
+			got := findingsOf(t, path)
+			for i, f := range want {
+				if f.ID != requirement.ImageFormat && (got[i].Verdict != f.Verdict || !slices.Equal(got[i].Evidence, f.Evidence)) {
+					t.Errorf("%s: got %s %q, want %s %q", f.ID, got[i].Verdict, got[i].Evidence, f.Verdict, f.Evidence)
+				}
+			}
+		})
+	}
+}
+
+func findingsOf(t *testing.T, path string) []requirement.Finding {
+	t.Helper()
+	image, err := disk.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := Image(context.Background(), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := image.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return result.Findings
 }
