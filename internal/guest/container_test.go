@@ -66,6 +66,7 @@ update-grub
 var unseeable = []requirement.ID{requirement.PartitionLayout}
 
 func TestUnreadyDebianIsMended(t *testing.T) {
+	guest.Ran(t, "Debian 12", guest.Booted)
 	c := guesttest.NewContainer(t)
 	c.Chroot(t, unready)
 	c.Boot(t)
