@@ -126,10 +126,11 @@ func newRun(comm packersdk.Communicator, opts Options) *run {
 }
 
 // settleCommand makes the work folder, on Linux only, and says what is needed
-// to run the program. It works in every login shell that knows quotes.
+// to run the program. It works in every login shell that knows quotes. Older
+// timeouts know no option -k, and are not used.
 const settleCommand = `sh -c 'umask 077; d=; ` +
 	`if [ "$(uname -s)" = Linux ]; then d=$(mktemp -d /tmp/.openstack-ready.XXXXXXXXXX) || exit 1; fi; ` +
-	`printf "openstack-ready/1 site\t%s\t%s\t%s\t%s\t%s\n" "$(uname -s)" "$(id -u)" "$(id -un)" "$(command -v timeout)" "$d"'`
+	`printf "openstack-ready/1 site\t%s\t%s\t%s\t%s\t%s\n" "$(uname -s)" "$(id -u)" "$(id -un)" "$(timeout -k 9 9 echo timeout 2>/dev/null)" "$d"'`
 
 var (
 	folderForm = regexp.MustCompile(`^/tmp/\.openstack-ready\.[A-Za-z0-9]+$`)

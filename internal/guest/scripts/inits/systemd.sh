@@ -79,7 +79,7 @@ systemd_stop_identity_writers() {
   fi
   for ssiw_dir in /var/log/journal/*; do
     if [ -e "$ssiw_dir" ]; then
-      journalctl --relinquish-var
+      journalctl --relinquish-var || echo 'before version 243 journald keeps on writing to its removed files' >&2
       return 0
     fi
   done
