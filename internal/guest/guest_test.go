@@ -87,7 +87,7 @@ func TestGuestThatIsNotKnownIsNamedAndLeftAlone(t *testing.T) {
 		want  string
 	}{
 		{"another kernel", nil, map[string]string{"uname": "echo FreeBSD"}, `the guest runs "FreeBSD"; only Linux is known, and nothing was changed`},
-		{"another family", map[string]string{"etc/os-release": "ID=plan9\nPRETTY_NAME='Plan 9'\n"}, nil, "the guest is Plan 9 (ID=plan9, ID_LIKE=); known are the families: debian"},
+		{"another family", map[string]string{"etc/os-release": "ID=plan9\nPRETTY_NAME='Plan 9'\n"}, nil, "the guest is Plan 9 (ID=plan9, ID_LIKE=); known are the families: alpine arch debian"},
 		{"no os-release", map[string]string{"etc/os-release": "-"}, nil, "a system without /etc/os-release"},
 		{"another init", map[string]string{"run/systemd/system/": "-"}, nil, "whose init is none of"},
 		{"no POSIX shell", nil, map[string]string{"sh": "echo \"'sh' is not recognized as an internal or external command\""}, "did not answer as a POSIX shell does, but: \"'sh' is not recognized"},
