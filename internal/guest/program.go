@@ -46,6 +46,9 @@ func program(settings Settings) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "%s='%s'\n", k.variable, strings.Join(list, " "))
 	}
+	if err := appendBootFiles(&b); err != nil {
+		return nil, err
+	}
 	for _, dir := range []string{"lib", "families", "inits", "initramfs", "loaders", "networks", "requirements", "cleanup"} {
 		if err := appendScripts(&b, "scripts/"+dir); err != nil {
 			return nil, err
@@ -115,5 +118,30 @@ func appendScript(b *strings.Builder, name string) error {
 	}
 	b.WriteByte('\n')
 	b.Write(text)
+	return nil
+}
+
+// bootFileEnd ends a file of the boot program in the guest's program.
+const bootFileEnd = "OPENSTACK_READY_BOOT_FILE"
+
+// appendBootFiles adds a function that prints a file of scripts/boot by its
+// name there.
+func appendBootFiles(b *strings.Builder) error {
+	b.WriteString("\nboot_file() {\n  case $1 in\n")
+	err := fs.WalkDir(scripts, "scripts/boot", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(scripts, path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b, "  %s)\n    cat <<'%s'\n%s%[2]s\n    ;;\n", strings.TrimPrefix(path, "scripts/boot/"), bootFileEnd, text)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the boot program: %w", err)
+	}
+	b.WriteString("  esac\n}\n")
 	return nil
 }

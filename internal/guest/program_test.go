@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"io/fs"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -40,6 +41,7 @@ func TestNoFunctionIsDefinedTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	code = regexp.MustCompile(`(?s)<<'`+bootFileEnd+`'\n.*?\n`+bootFileEnd+`\n`).ReplaceAll(code, nil)
 	seen := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^([a-z_]+)\(\)`).FindAllSubmatch(code, -1) {
 		if seen[string(m[1])] {
@@ -71,5 +73,31 @@ func TestProgramIsPlainShell(t *testing.T) {
 				t.Errorf("%v: %v\n%s", command, err, out)
 			}
 		})
+	}
+}
+
+func TestBootFilesArePlainShell(t *testing.T) {
+	for _, program := range []string{"shellcheck", "shfmt"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("needs %s: what it says of the boot program is left out", program)
+		}
+	}
+	files, err := fs.Glob(scripts, "scripts/boot/*/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "scripts/boot/boot.sh") {
+		text, err := fs.ReadFile(scripts, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(text, []byte("#!")) {
+			continue
+		}
+		for _, command := range []string{"shellcheck --shell=sh ", "shfmt -i 2 -d "} {
+			if out, err := exec.Command("sh", "-c", command+file).CombinedOutput(); err != nil {
+				t.Errorf("%s%s: %v\n%s", command, file, err, out)
+			}
+		}
 	}
 }

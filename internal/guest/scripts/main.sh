@@ -73,6 +73,7 @@ mend() {
   guard_cloud_init
   install_wanted
   unguard_cloud_init
+  choose_initialisation
   mend_each "$FAILED" "$READY"
   rebuild_marked
   look_at after "$READY"

@@ -2,7 +2,9 @@
 # identity-reset: nothing that makes this one machine is left in the image, and
 # the host keys come back. Done late, as kernels and boot entries use the machine ID.
 
-HOSTKEYS_UNIT=openstack-ready-hostkeys.service
+# HOSTKEYS: Debian and Ubuntu make host keys only when the package is configured,
+# later ones also at a first boot, which an empty machine ID is not.
+HOSTKEYS=openstack-ready-hostkeys
 
 look_identity_reset() {
   if has_machine_id && ! is_empty_file /etc/machine-id; then
@@ -20,7 +22,7 @@ look_identity_reset() {
     unmet "cloud-init's state of this build is in /var/lib/cloud"
   fi
   if [ -d "$ROOT/etc/ssh" ] && ! host_keys_come_back; then
-    unmet "nothing makes SSH host keys at boot: neither the SSH server itself nor $HOSTKEYS_UNIT nor cloud-init"
+    unmet "nothing makes SSH host keys at boot: neither the SSH server itself nor $HOSTKEYS nor cloud-init"
   fi
   otherwise_met 'machine ID empty, no host keys, leases, random seed, journal or cloud-init state; host keys come back at boot'
 }
@@ -43,6 +45,7 @@ list_identity() {
     '/var/lib/misc/random-seed' '/var/lib/seedrng/*' '/boot/loader/random-seed'
   list_files 'identity of the package manager' '/var/lib/yum/uuid'
   list_files 'credential key' '/var/lib/systemd/credential.secret'
+  list_files 'state of the boot program' '/var/lib/openstack-ready/*'
   list_files 'persistent journal' '/var/log/journal/*'
   list_files 'mark of an earlier growth' '/etc/growroot-grown' '/var/lib/cloud/instance/root-grown'
   list_files 'data source of the installer' '/var/lib/cloud/seed/*'
@@ -72,7 +75,7 @@ cloud_init_has_run() {
 }
 
 host_keys_come_back() {
-  ssh_server_makes_keys || service_enabled "$HOSTKEYS_UNIT" || {
+  ssh_server_makes_keys || service_enabled "$HOSTKEYS" || {
     service_enabled cloud-init-local && [ ! -e "$ROOT/etc/cloud/cloud-init.disabled" ]
   }
 }
@@ -101,9 +104,8 @@ mend_identity_reset() {
     remove "/var/lib/cloud/$ir_path"
   done
   keep_firewalls_off
-  if [ "$INIT" = systemd ] && ! ssh_server_makes_keys; then
-    write_hostkeys_unit
-    enable_service "$HOSTKEYS_UNIT"
+  if [ -d "$ROOT/etc/ssh" ] && ! ssh_server_makes_keys; then
+    install_boot_service "$HOSTKEYS"
   fi
   if [ -z "$ROOT" ]; then
     init stop_identity_writers
@@ -120,27 +122,4 @@ mend_identity_reset() {
   if [ -f "$ROOT/var/lib/dbus/machine-id" ] && [ ! -h "$ROOT/var/lib/dbus/machine-id" ]; then
     remove /var/lib/dbus/machine-id
   fi
-}
-
-# write_hostkeys_unit: Debian and Ubuntu make host keys only when the package
-# is configured, later ones also at a first boot, which an empty machine ID is
-# not. After cloud-init, which makes new keys for each instance itself.
-write_hostkeys_unit() {
-  printf '%s\n' '# Written by packer-plugin-openstack-ready.' \
-    '[Unit]' \
-    'Description=Make missing SSH host keys' \
-    'DefaultDependencies=no' \
-    'RequiresMountsFor=/etc/ssh /usr' \
-    'After=systemd-remount-fs.service cloud-init.service cloud-init-network.service' \
-    'Before=ssh.service ssh.socket sshd.service shutdown.target' \
-    'Conflicts=shutdown.target' \
-    '' \
-    '[Service]' \
-    'Type=oneshot' \
-    'ExecStart=/usr/bin/ssh-keygen -A' \
-    'RemainAfterExit=yes' \
-    '' \
-    '[Install]' \
-    'WantedBy=multi-user.target ssh.service ssh.socket' |
-    write_file "/etc/systemd/system/$HOSTKEYS_UNIT"
 }

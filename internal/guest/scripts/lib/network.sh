@@ -110,6 +110,11 @@ own_network() {
   case $SET_NETWORK in
   dhcp-all) echo all ;;
   eth0) echo eth0 ;;
+  cloud-init)
+    if without_cloud_init; then
+      echo all
+    fi
+    ;;
   esac
 }
 

@@ -1,9 +1,15 @@
 # shellcheck shell=sh
-# datasource: cloud-init finds OpenStack's metadata service and config drive.
+# datasource: cloud-init, or the boot program in its place, finds OpenStack's
+# metadata service and config drive.
 
 DS_IDENTIFY=/etc/cloud/ds-identify.cfg
 
 look_datasource() {
+  if without_cloud_init; then
+    look_stand_in openstack-ready-boot
+    otherwise_met "$BOOT_PROGRAM asks the config drive, then the metadata service, with what the guest has"
+    return 0
+  fi
   look_cloud_init
   [ "$CLOUD_CONFIG" = known ] || return 0
   if lists_datasources; then
@@ -60,6 +66,10 @@ look_ds_identify() {
 }
 
 mend_datasource() {
+  if without_cloud_init; then
+    mend_stand_in openstack-ready-boot
+    return 0
+  fi
   mend_cloud_init
   case $SET_FORCE_DATASOURCE/$ARCH in
   yes/*) write_ds_policy enabled ;;

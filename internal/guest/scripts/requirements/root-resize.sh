@@ -1,7 +1,16 @@
 # shellcheck shell=sh
-# root-resize: cloud-init grows the root partition and its file system.
+# root-resize: cloud-init grows the root partition and its file system, and the
+# boot program LVM's volumes, or all where it stands in for cloud-init.
 
 look_root_resize() {
+  if without_cloud_init; then
+    look_root_device
+    look_boot_program openstack-ready-grow
+    if ! has_partition_tool; then
+      need_package growpart
+    fi
+    return 0
+  fi
   need_package growpart
   look_root_device
   look_cloud_init
@@ -37,8 +46,11 @@ look_root_device() {
   case $ROOT_KIND in
   partition) met "the root file system is $ROOT_FS on the partition $ROOT_NAME" ;;
   disk) met "the root file system is $ROOT_FS on the whole disk $ROOT_NAME" ;;
-  lvm) unmet "the root file system is on the LVM volume $ROOT_NAME, which cloud-init does not grow" \
-    'build with the root file system on a plain partition' ;;
+  lvm)
+    note "the root file system is on the LVM volume $ROOT_NAME, which cloud-init does not grow"
+    look_boot_program openstack-ready-grow
+    otherwise_met "$BOOT_PROGRAM grows the root file system's volume"
+    ;;
   luks) unmet "the root file system is on the encrypted volume $ROOT_NAME, which cloud-init does not grow without a key" \
     'build with the root file system on a plain partition' ;;
   *) unknown "the root file system's device could not be found: $ROOT_REASON" \
@@ -83,8 +95,18 @@ needs_sgdisk() {
   return 1
 }
 
+has_partition_tool() {
+  has_program growpart || has_program sfdisk || has_program sgdisk || has_program parted
+}
+
 mend_root_resize() {
-  mend_cloud_init
+  find_root
+  if without_cloud_init || [ "$ROOT_KIND" = lvm ]; then
+    mend_boot_program openstack-ready-grow
+  fi
+  if ! without_cloud_init; then
+    mend_cloud_init
+  fi
   remove /etc/growroot-disabled
   if installed "$(family package growroot)"; then
     mark_initramfs

@@ -1,7 +1,12 @@
 # shellcheck shell=sh
-# ssh-key: cloud-init puts the instance's key into the default user's account.
+# ssh-key: cloud-init, or the boot program in its place, puts the instance's key
+# into the default user's account.
 
 look_ssh_key() {
+  if without_cloud_init; then
+    look_stand_in_keys
+    return 0
+  fi
   look_cloud_init
   [ "$CLOUD_CONFIG" = known ] || return 0
   if in_words default "$CC_users" && [ "$CC_default_user" != - ]; then
@@ -30,6 +35,16 @@ look_ssh_key() {
   fi
 }
 
+# look_stand_in_keys: an account that is made at boot is of no use without a
+# way to become root.
+look_stand_in_keys() {
+  look_stand_in openstack-ready-boot
+  if [ "$(default_account)" != root ] && ! has_program sudo && ! has_program doas; then
+    need_package sudo
+  fi
+  otherwise_met "$BOOT_PROGRAM gives the keys to the account $(default_account)"
+}
+
 SSHD_CONFIG=/etc/ssh/sshd_config
 
 # ssh_server_uses_pam: sshd takes the first value that it reads (sshd_config(5)),
@@ -42,6 +57,10 @@ ssh_server_uses_pam() {
 }
 
 mend_ssh_key() {
+  if without_cloud_init; then
+    mend_stand_in openstack-ready-boot
+    return 0
+  fi
   mend_cloud_init
   if ! ssh_server_uses_pam; then
     edit_file "$SSHD_CONFIG" use_pam

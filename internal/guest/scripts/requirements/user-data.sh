@@ -1,7 +1,14 @@
 # shellcheck shell=sh
-# user-data: cloud-init runs user data and applies host name and metadata.
+# user-data: cloud-init, or the boot program in its place, runs user data and
+# applies host name and metadata.
 
 look_user_data() {
+  if without_cloud_init; then
+    look_stand_in openstack-ready-boot
+    look_boot_program openstack-ready-user-data
+    otherwise_met "$BOOT_PROGRAM runs user data that begin with #!, and sets the host name"
+    return 0
+  fi
   look_cloud_init
   [ "$CLOUD_CONFIG" = known ] || return 0
   if in_words scripts_user "$CC_final_modules"; then
@@ -21,5 +28,10 @@ look_user_data() {
 }
 
 mend_user_data() {
+  if without_cloud_init; then
+    mend_stand_in openstack-ready-boot
+    mend_boot_program openstack-ready-user-data
+    return 0
+  fi
   mend_cloud_init
 }
