@@ -3,6 +3,7 @@ package guest
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/guesttest"
@@ -13,6 +14,7 @@ import (
 // unready is a guest as an installer and a build leave it. Its tree lacks what
 // every requirement asks for but those listed.
 type unready struct {
+	// name is the system's, and after a comma what is particular.
 	name     string
 	tree     files
 	programs files
@@ -54,6 +56,8 @@ func expectReady(t *testing.T, others [][]string, guests ...unready) {
 
 func (g unready) expectMended(t *testing.T, shell []string) {
 	t.Helper()
+	system, _, _ := strings.Cut(g.name, ", ")
+	Ran(t, system, Fixtures)
 	root := guesttest.NewTreeOf(t, g.tree)
 	first := g.run(t, shell, root, report.Mend)
 	for i, f := range first.Findings {
