@@ -33,14 +33,14 @@ type Container struct {
 // NewContainer unpacks a fresh Debian 12 for the test, and skips the test where
 // this machine cannot make or boot one. The unpacked system is made once and
 // kept in the checkout's folder .build.
-func NewContainer(t *testing.T) *Container {
+func NewContainer(t testing.TB) *Container {
 	t.Helper()
 	return NewContainerOf(t, "debian-12", basePackages)
 }
 
 // NewContainerOf is NewContainer with the given packages, separated by commas.
 // name is that of the archive.
-func NewContainerOf(t *testing.T, name, packages string) *Container {
+func NewContainerOf(t testing.TB, name, packages string) *Container {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: to mend a real Debian in a container is left out")
@@ -54,14 +54,14 @@ func NewContainerOf(t *testing.T, name, packages string) *Container {
 	return c
 }
 
-func need(t *testing.T, program, pkg string) {
+func need(t testing.TB, program, pkg string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		t.Skipf("needs %s (Debian package %s): to mend a real Debian in a container is left out", program, pkg)
 	}
 }
 
-func run(t *testing.T, name string, args ...string) {
+func run(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
@@ -69,7 +69,7 @@ func run(t *testing.T, name string, args ...string) {
 }
 
 // base returns the archive of a system as it was installed.
-func base(t *testing.T, name, packages string) string {
+func base(t testing.TB, name, packages string) string {
 	t.Helper()
 	_, self, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(self), "..", "..", "..", ".build", "guest")
@@ -90,14 +90,14 @@ func base(t *testing.T, name, packages string) string {
 }
 
 // Chroot runs a shell script in the container while it is not booted.
-func (c *Container) Chroot(t *testing.T, script string) {
+func (c *Container) Chroot(t testing.TB, script string) {
 	t.Helper()
 	run(t, "chroot", c.Dir, "/bin/sh", "-euc", script)
 }
 
 // Boot starts the container and waits until its boot is over. It shares this
 // machine's network, which it cannot change.
-func (c *Container) Boot(t *testing.T) {
+func (c *Container) Boot(t testing.TB) {
 	t.Helper()
 	c.output.Reset()
 	c.nspawn = exec.Command("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit",
@@ -153,7 +153,7 @@ func (c *Container) As(user string) Exec {
 }
 
 // Shutdown powers the container off, as a build's shutdown command does.
-func (c *Container) Shutdown(t *testing.T) {
+func (c *Container) Shutdown(t testing.TB) {
 	t.Helper()
 	if _, err := c.As("root").Output("systemctl poweroff"); err != nil {
 		t.Fatal(err)
