@@ -46,9 +46,7 @@ func TestRedHatProgramsAreCalledAsTheirVersionsNeed(t *testing.T) {
 		}, "Error: no repository of the guest has b", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			tree := with(test.tree)
-			delete(tree, "rpms")
-			root := guesttest.NewTreeOf(t, tree)
+			root := guesttest.NewTreeOf(t, with(test.tree, files{"rpms": "-", "system": "-"}))
 			said, calls, err := callInTree(t, root, test.call, test.programs)
 			if (err != nil) != test.fails {
 				t.Errorf("got error %v, want one: %t", err, test.fails)

@@ -171,6 +171,7 @@ func TestRedHatIsMadeReady(t *testing.T) {
 	needPrograms(t, "dash", "rpm", "rpmbuild", "systemctl", "grub-editenv")
 	for _, test := range redhatCases {
 		t.Run(string(test.id)+" "+test.name, func(t *testing.T) {
+			t.Parallel()
 			root := redhatTree(t, test.base, test.tree)
 			first := redhatRun(t, []string{"dash"}, root, test.id)
 			expectFinding(t, first.Before[0], test.before, "")
@@ -217,8 +218,7 @@ func redhatUnready(t *testing.T) []unready {
 	})
 	six := with(el6, left)
 	for _, tree := range []files{nine, six} {
-		tree["var/lib/rpm/rpmdb.sqlite"] = rpmDatabase(t, tree["rpms"])
-		delete(tree, "rpms")
+		withDatabase(t, tree)
 	}
 	return []unready{
 		{

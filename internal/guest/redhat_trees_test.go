@@ -12,12 +12,13 @@ import (
 )
 
 // The trees of Red Hat's family hold what an installer leaves, as far as it
-// matters, and lack what the image guide asks for. A file named rpms is no part
-// of a guest: it lists the packages of its rpm database.
+// matters, and lack what the image guide asks for. Files named system and rpms
+// are no part of a guest: its name, and the packages of its rpm database.
 
 // el10 is EL 10 as anaconda installs it: entries of the Boot Loader
 // Specification, NetworkManager with keyfiles only, cloud-init not yet there.
 var el10 = with(el9, files{
+	"system":         "AlmaLinux 10",
 	"etc/os-release": osRelease("almalinux", "rhel centos fedora", "10.1", "AlmaLinux 10.1 (Heliotrope Lion)"),
 	"rpms":           "openssh-server-9.9 e2fsprogs-1.47 xfsprogs-6.11 cloud-init-24.4 cloud-utils-growpart-0.33 qemu-guest-agent-9.1",
 	"usr/lib64/NetworkManager/1.48/libnm-settings-plugin-ifcfg-rh.so": "-",
@@ -26,6 +27,7 @@ var el10 = with(el9, files{
 
 // el9 is EL 9 on UEFI, whose EFI system partition holds a stub only.
 var el9 = with(elSystemd, blsEntries("root=UUID=1f5f ro crashkernel=1G rhgb quiet $tuned_params"), files{
+	"system":                      "Rocky Linux 9",
 	"etc/os-release":              osRelease("rocky", "rhel centos fedora", "9.6", "Rocky Linux 9.6 (Blue Onyx)"),
 	"rpms":                        "openssh-server-8.7 e2fsprogs-1.46 xfsprogs-6.4 cloud-init-24.4 cloud-utils-growpart-0.33 qemu-guest-agent-9.0",
 	"boot/grub2/grub.cfg":         blsMenu,
@@ -42,6 +44,7 @@ var el9 = with(elSystemd, blsEntries("root=UUID=1f5f ro crashkernel=1G rhgb quie
 // el8 is EL 8 on UEFI, whose menu lies in the EFI system partition, and whose
 // entries name $kernelopts.
 var el8 = with(elSystemd, blsEntries("$kernelopts $tuned_params"), files{
+	"system":                       "CentOS 8",
 	"etc/os-release":               osRelease("centos", "rhel fedora", "8", "CentOS Linux 8"),
 	"rpms":                         "openssh-server-8.0 e2fsprogs-1.45 xfsprogs-5.0 cloud-init-22.1 cloud-utils-growpart-0.31 qemu-guest-agent-6.2",
 	"boot/efi/EFI/centos/grub.cfg": blsMenu,
@@ -58,6 +61,7 @@ var el8 = with(elSystemd, blsEntries("$kernelopts $tuned_params"), files{
 // el7 is EL 7: a generated menu, the service network, a udev without names of
 // its own.
 var el7 = with(elSystemd, script("network", true), files{
+	"system":                  "CentOS 7",
 	"etc/os-release":          osRelease("centos", "rhel fedora", "7", "CentOS Linux 7 (Core)"),
 	"rpms":                    "openssh-server-7.4 e2fsprogs-1.42 xfsprogs-4.5 util-linux-2.23.2 gdisk-0.8 cloud-init-19.4 cloud-utils-growpart-0.29 qemu-guest-agent-2.12 dhclient-4.2",
 	"boot/grub2/grub.cfg":     "menuentry 'CentOS Linux (3.10.0-1160.el7.x86_64) 7 (Core)' {\n\tlinux16 /vmlinuz-3.10.0-1160.el7.x86_64 root=UUID=1f5f ro rhgb quiet\n}\nmenuentry 'CentOS Linux (0-rescue-0123) 7 (Core)' {\n\tlinux16 /vmlinuz-0-rescue-0123 root=UUID=1f5f ro rhgb quiet\n}\n",
@@ -74,6 +78,7 @@ var el7 = with(elSystemd, script("network", true), files{
 var el6 = with(elAny, script("sshd", true, "	[ -s $RSA_KEY ] || $KEYGEN -q -t rsa -f $RSA_KEY # ssh-keygen"), script("network", true), script("iptables", true),
 	script("ip6tables", true), script("acpid", true), script("qemu-ga", true), script("cloud-init-local", true), script("cloud-init", true),
 	script("cloud-config", true), script("cloud-final", true), files{
+		"system":             "CentOS 6",
 		"etc/redhat-release": "CentOS release 6.10 (Final)\n",
 		"rpms": "openssh-server-5.3 e2fsprogs-1.41 util-linux-ng-2.17 cloud-init-0.7.5 cloud-utils-growpart-0.27 " +
 			"dracut-modules-growroot-0.20 qemu-guest-agent-0.12 acpid-1.0 dhclient-4.1",
@@ -93,6 +98,7 @@ var el6 = with(elAny, script("sshd", true, "	[ -s $RSA_KEY ] || $KEYGEN -q -t rs
 
 // fedora writes keyfiles with cloud-init, and its kernel has virtio built in.
 var fedora = with(el9, files{
+	"system":         "Fedora 43",
 	"etc/os-release": osRelease("fedora", "", "43", "Fedora Linux 43 (Server Edition)"),
 	"etc/cloud/cloud.cfg": strings.Replace(elCloudConfig, "['sysconfig', 'eni', 'netplan', 'network-manager', 'networkd']",
 		"['netplan', 'network-manager', 'networkd', 'sysconfig', 'eni']", 1),
@@ -100,9 +106,10 @@ var fedora = with(el9, files{
 
 // amazon2023 leaves the network to systemd-networkd, and not to cloud-init.
 var amazon2023 = with(el9, unit("systemd-networkd.service", "multi-user.target"), files{
-	"etc/os-release":                            osRelease("amzn", "fedora", "2023", "Amazon Linux 2023.9.20251105"),
-	"etc/cloud/cloud.cfg":                       amazonCloudConfig + "# Amazon Linux relies on ec2-net-utils for network configuration\nnetwork:\n  config: disabled\n\nmanage_etc_hosts: false\n",
-	"lib/systemd/system/NetworkManager.service": "-",
+	"system":              "Amazon Linux 2023",
+	"etc/os-release":      osRelease("amzn", "fedora", "2023", "Amazon Linux 2023.9.20251105"),
+	"etc/cloud/cloud.cfg": amazonCloudConfig + "# Amazon Linux relies on ec2-net-utils for network configuration\nnetwork:\n  config: disabled\n\nmanage_etc_hosts: false\n",
+	"lib/systemd/system/NetworkManager.service":                         "-",
 	"etc/systemd/system/multi-user.target.wants/NetworkManager.service": "-",
 	"usr/lib64/NetworkManager/1.46/libnm-settings-plugin-ifcfg-rh.so":   "-",
 	"etc/sysconfig/network-scripts/readme-ifcfg-rh.txt":                 "-",
@@ -110,9 +117,10 @@ var amazon2023 = with(el9, unit("systemd-networkd.service", "multi-user.target")
 
 // amazon2 leaves it to the service network, which its cloud-init cannot configure.
 var amazon2 = with(el7, files{
-	"etc/os-release":                             osRelease("amzn", "centos rhel fedora", "2", "Amazon Linux 2"),
-	"etc/cloud/cloud.cfg":                        amazonCloudConfig + "network:\n  config: disabled\n",
-	"boot/grub2/grub.cfg":                        "menuentry 'Amazon Linux 2' {\n\tlinux /boot/vmlinuz-3.10.0-1160.el7.x86_64 root=UUID=1f5f ro console=tty0 net.ifnames=0 rd.emergency=poweroff\n}\n",
+	"system":              "Amazon Linux 2",
+	"etc/os-release":      osRelease("amzn", "centos rhel fedora", "2", "Amazon Linux 2"),
+	"etc/cloud/cloud.cfg": amazonCloudConfig + "network:\n  config: disabled\n",
+	"boot/grub2/grub.cfg": "menuentry 'Amazon Linux 2' {\n\tlinux /boot/vmlinuz-3.10.0-1160.el7.x86_64 root=UUID=1f5f ro console=tty0 net.ifnames=0 rd.emergency=poweroff\n}\n",
 	"etc/sysconfig/network-scripts/ifcfg-ens192": "-",
 	"etc/sysconfig/network-scripts/ifcfg-eth0":   "DEVICE=eth0\nBOOTPROTO=dhcp\nONBOOT=yes\nTYPE=Ethernet\n",
 })
@@ -212,9 +220,17 @@ func script(name string, on bool, lines ...string) files {
 func redhatTree(t *testing.T, base files, more ...files) string {
 	t.Helper()
 	all := with(base, more...)
-	all["var/lib/rpm/rpmdb.sqlite"] = rpmDatabase(t, all["rpms"])
-	delete(all, "rpms")
+	Ran(t, all["system"], Fixtures)
+	withDatabase(t, all)
 	return guesttest.NewTreeOf(t, all)
+}
+
+// withDatabase makes the rpm database that a tree describes.
+func withDatabase(t *testing.T, tree files) {
+	t.Helper()
+	tree["var/lib/rpm/rpmdb.sqlite"] = rpmDatabase(t, tree["rpms"])
+	delete(tree, "rpms")
+	delete(tree, "system")
 }
 
 var rpmDatabases sync.Map
