@@ -88,11 +88,11 @@ var redhatCases = []struct {
 		"boot/loader/entries/0123-0-rescue.conf": blsEntries("")["boot/loader/entries/0123-0-rescue.conf"],
 		"boot/efi/EFI/rocky/grub.cfg":            el9["boot/efi/EFI/rocky/grub.cfg"],
 	}},
-	{"$kernelopts of EL 8", el8, requirement.ConsoleLog, nil, requirement.Unmet, requirement.Met, "has console=tty0", files{
+	{"kernelopts of EL 8", el8, requirement.ConsoleLog, nil, requirement.Unmet, requirement.Met, "has console=tty0", files{
 		"boot/efi/EFI/centos/grubenv":          environmentBlock("kernelopts=root=/dev/mapper/cl-root ro crashkernel=auto console=tty0 console=ttyS0,115200n8"),
 		"boot/loader/entries/0123-5.14.0.conf": el8["boot/loader/entries/0123-5.14.0.conf"],
 	}},
-	{"$kernelopts that only the menu sets", el8, requirement.ConsoleLog, files{"boot/efi/EFI/centos/grubenv": environmentBlock("saved_entry=x")}, requirement.Unmet, requirement.Met, "has console=tty0", files{
+	{"kernelopts that only the menu sets", el8, requirement.ConsoleLog, files{"boot/efi/EFI/centos/grubenv": environmentBlock("saved_entry=x")}, requirement.Unmet, requirement.Met, "has console=tty0", files{
 		"boot/efi/EFI/centos/grubenv": environmentBlock("saved_entry=x\nkernelopts=root=UUID=1f5f ro console=tty0 console=ttyS0,115200n8"),
 	}},
 	{"tuned adds quiet", el9, requirement.ConsoleLog, files{"boot/grub2/grubenv": environmentBlock("tuned_params=quiet")}, requirement.Unmet, requirement.Unmet, "has quiet", nil},
@@ -117,7 +117,7 @@ var redhatCases = []struct {
 	{"a list that sorts later", el9, requirement.Datasource, files{"etc/cloud/cloud.cfg.d/99_zzz.cfg": "datasource_list: [ Azure ]\n"}, requirement.Unmet, requirement.Unmet, "datasource_list is Azure", nil},
 
 	{"initramfs of VMware", el9, requirement.Virtio, nil, requirement.Unmet, requirement.Unmet, "lacks virtio_blk", files{
-		"etc/dracut.conf.d/20-openstack-ready.conf": "# Written by packer-plugin-openstack-ready: the drivers of every machine.\nhostonly=\"no\"\nadd_drivers+=\" virtio virtio_ring virtio_pci virtio_blk virtio_scsi virtio_net \"\n",
+		"etc/dracut.conf.d/20-openstack-ready.conf": "# Written by packer-plugin-openstack-ready: the drivers of every machine.\nhostonly=\"no\"\nadd_drivers+=\" virtio_pci virtio_blk virtio_scsi virtio_net \"\n",
 	}},
 	{"initramfs of EL 6", el6, requirement.Virtio, nil, requirement.Met, requirement.Met, "virtio_blk in its initramfs", nil},
 	{"LVM keeps to the build's disks", el9, requirement.Virtio, files{

@@ -13,12 +13,14 @@ dracut_list() {
 }
 
 # dracut_widen: puts the drivers of other machines in, not only of this one. A
-# shell file, whose lists must begin and end with a space (dracut.conf(5)).
+# shell file, whose lists must begin and end with a space (dracut.conf(5)). What
+# these drivers need comes with them; of a driver that a kernel lacks, dracut
+# complains, and may leave out those after it.
 dracut_widen() {
   printf '%s\n' \
     '# Written by packer-plugin-openstack-ready: the drivers of every machine.' \
     'hostonly="no"' \
-    "add_drivers+=\" virtio virtio_ring virtio_pci virtio_blk virtio_scsi virtio_net ${SET_XEN:+xen-blkfront xen-netfront }\"" |
+    "add_drivers+=\" virtio_pci virtio_blk virtio_scsi virtio_net ${SET_XEN:+xen-blkfront xen-netfront }\"" |
     write_file "$DRACUT_DROPIN"
 }
 

@@ -80,7 +80,9 @@ bls_mend() {
   if [ -f "$ROOT$KERNEL_CMDLINE" ]; then
     edit_file "$KERNEL_CMDLINE" rewrite_cmdline
   fi
-  mend_grub_defaults "$bm_consoles"
+  if [ -f "$ROOT$GRUB_DEFAULTS" ]; then
+    mend_grub_defaults "$bm_consoles"
+  fi
 }
 
 mend_kernelopts() {
