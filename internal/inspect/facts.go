@@ -67,20 +67,33 @@ type Boot struct {
 	// (\EFI\BOOT\BOOTX64.EFI and its like).
 	UEFI bool `json:"uefi"`
 	// UEFIUnknown says why UEFI could not be decided; UEFI is false then.
-	UEFIUnknown string      `json:"uefi_unknown,omitempty"`
-	Loader      string      `json:"loader"`
-	Entries     []BootEntry `json:"entries"`
+	UEFIUnknown string `json:"uefi_unknown,omitempty"`
+	// BIOSLoader names what the boot code in the master boot record is of, or
+	// says what it lacks: grub, grub-legacy, extlinux; empty without boot code.
+	BIOSLoader string `json:"bios_loader,omitempty"`
+	// Loaders names the boot loaders whose entries were found: grub,
+	// grub-legacy, extlinux, systemd-boot.
+	Loaders []string    `json:"loaders"`
+	Entries []BootEntry `json:"entries"`
 }
 
 // BootEntry is one entry of the boot loader's menu.
 type BootEntry struct {
-	// File and Line say where it stands in the guest.
-	File        string `json:"file"`
-	Line        int    `json:"line"`
-	Title       string `json:"title,omitempty"`
-	Kernel      string `json:"kernel"`
+	// File and Line say where it stands in the guest; Line is 0 where File is a
+	// unified kernel image.
+	File  string `json:"file"`
+	Line  int    `json:"line"`
+	Title string `json:"title,omitempty"`
+	// Kernel is the path that the loader has for it, on the file system that it
+	// reads.
+	Kernel string `json:"kernel"`
+	// CommandLine is what the kernel gets, with variables in their places; one
+	// whose value shows only at boot stays as $NAME.
 	CommandLine string `json:"command_line"`
-	Recovery    bool   `json:"recovery,omitempty"`
+	// Recovery: the entry starts the system for repair only.
+	Recovery bool `json:"recovery,omitempty"`
+	// Default: the loader starts this one by itself.
+	Default bool `json:"default,omitempty"`
 }
 
 // CloudInit is what is known of cloud-init in the image.

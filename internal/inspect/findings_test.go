@@ -453,12 +453,15 @@ func TestDatasource(t *testing.T) {
 
 func TestConsoleLog(t *testing.T) {
 	grub := func(args string) files { return files{"boot/grub/grub.cfg": grubConfig(args)} }
+	grubWith := func(head, args string) files { return files{"boot/grub/grub.cfg": head + grubConfig(args)} }
 	arm := files{"usr/lib/systemd/systemd": elfHeaderOf(183)}
 	judge(t, requirement.ConsoleLog, []judged{
 		{"as the guide says", nil, nil, met, "/boot/grub/grub.cfg:3: /boot/vmlinuz-" + version},
 		{"without n8", grub("console=tty0 console=ttyS0,115200"), nil, met, "grub.cfg:3"},
-		{"Ubuntu's variable", grub("console=tty0 console=ttyS0,115200n8 $vt_handoff"), nil, met, "grub.cfg:3"},
-		{"another variable", grub("console=tty0 console=ttyS0,115200n8 $more"), nil, unknown, "$more"},
+		{"Ubuntu's variable", grubWith("function gfxmode {\n if [ \"${1}\" = \"keep\" ]; then\n  set vt_handoff=vt.handoff=7\n else\n  set vt_handoff=\n fi\n}\n", "console=tty0 console=ttyS0,115200n8 $vt_handoff"), nil, met, "$vt_handoff"},
+		{"a variable that is empty", grub("console=tty0 console=ttyS0,115200n8 $more"), nil, met, "grub.cfg:3"},
+		{"a variable that hides the log", grubWith("set more=quiet\n", "console=tty0 console=ttyS0,115200n8 $more"), nil, unmet, "quiet hides the kernel log"},
+		{"a variable that shows at boot", grubWith("if keystatus --shift; then set more=quiet; fi\n", "console=tty0 console=ttyS0,115200n8 $more"), nil, unknown, "$more"},
 		{"none", grub(""), nil, unmet, "no console=tty0, the last console is not console=ttyS0,115200n8"},
 		{"wrong order", grub("console=ttyS0,115200n8 console=tty0"), nil, unmet, "the last console is not console=ttyS0"},
 		{"no tty0", grub("console=tty1 console=ttyS0,115200n8"), nil, unmet, "no console=tty0"},
@@ -470,7 +473,10 @@ func TestConsoleLog(t *testing.T) {
 		{"arm with the console of x86", arm, nil, unmet, "console=ttyAMA0,115200n8"},
 		{"another machine", files{"usr/lib/systemd/systemd": elfHeaderOf(8)}, nil, unknown, `"mips"`},
 		{"no menu", files{"boot/grub/grub.cfg": gone}, nil, unknown, "no boot entry was found"},
-		{"entries elsewhere", files{"boot/grub/grub.cfg": grubConfig("console=tty0 console=ttyS0,115200n8") + "blscfg\n"}, nil, unknown, "Boot Loader Specification"},
+		{"entries in files", files{
+			"boot/grub/grub.cfg":           grubConfig("console=tty0 console=ttyS0,115200n8") + "blscfg\n",
+			"boot/loader/entries/a-1.conf": "title A\nlinux /vmlinuz-1\noptions root=UUID=1111 quiet\n",
+		}, nil, unmet, "/boot/loader/entries/a-1.conf:3: /vmlinuz-1 root=UUID=1111 quiet"},
 	})
 }
 

@@ -1,79 +1,125 @@
 package inspect
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
 )
 
-// grubConfigs are where GRUB's menu is: Debian's name and that of the others.
-var grubConfigs = []string{"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"}
-
-// maxBootEntries bounds the entries of one menu.
-const maxBootEntries = 500
-
-// bootEntries reads the Linux entries of the boot loader's menu.
-func bootEntries(t *tree, n *notes) []BootEntry {
-	for _, file := range grubConfigs {
-		if text, ok := t.text(n, file); ok {
-			return parseGrub(n, file, text)
-		}
+// grubEntries reads the menus of GRUB 2: Debian's folder and that of the
+// others, and in an EFI system partition those of EL up to 8. What only leads
+// to the menu in /boot has no entries.
+func grubEntries(t *tree, n *notes, folder string) []BootEntry {
+	files := []string{path.Join(folder, "grub", "grub.cfg"), path.Join(folder, "grub2", "grub.cfg")}
+	for _, vendor := range t.names(n, path.Join(folder, "EFI")) {
+		files = append(files, path.Join(folder, "EFI", vendor, "grub.cfg"))
 	}
-	return nil
-}
-
-// parseGrub returns the linux lines of a grub.cfg. The file is a shell script
-// that is not evaluated: every entry that it could show counts.
-func parseGrub(n *notes, file, text string) []BootEntry {
 	var entries []BootEntry
-	title := ""
-	for line, setting := range settings(joinLines(text)) {
-		words := grubWords(setting)
-		if len(words) == 0 {
-			continue
-		}
-		switch words[0] {
-		case "menuentry":
-			title = second(words)
-		case "blscfg":
-			n.unknown("%s: the menu is made from Boot Loader Specification files, which are not read yet", at(file, line, setting))
-		case "linux", "linux16", "linuxefi":
-			if len(words) < 2 || strings.Contains(words[1], "memtest") {
-				continue
-			}
-			if len(entries) == maxBootEntries {
-				n.unknown("%s: more than %d entries", file, maxBootEntries)
-				return entries
-			}
-			entries = append(entries, newBootEntry(file, line, title, words[1], words[2:]))
+	for _, file := range files {
+		if text, ok := t.text(n, file); ok {
+			entries = append(entries, parseGrub(t, n, file, text)...)
 		}
 	}
 	return entries
 }
 
-func newBootEntry(file string, line int, title, kernel string, args []string) BootEntry {
-	return BootEntry{
-		File: file, Line: line, Title: title, Kernel: kernel,
-		CommandLine: strings.Join(args, " "), Recovery: isRecovery(title, args),
+// grubMenu is one grub.cfg that is being read.
+type grubMenu struct {
+	*grubShell
+	menu
+	// open are the submenus around what is read, and counts how many entries
+	// each of them and the menu itself have so far.
+	open   []grubName
+	counts []int
+	names  [][]grubName // of each of the entries, from the outermost submenu on
+	// typeOne is set once the entries in files are among them.
+	typeOne bool
+}
+
+// grubName is what one level of GRUB's variable default can call an entry.
+type grubName struct {
+	index     int
+	title, id string
+}
+
+// parseGrub returns the Linux entries of a grub.cfg. Every entry that it could
+// show counts, whatever the condition.
+func parseGrub(t *tree, n *notes, file, text string) []BootEntry {
+	m := &grubMenu{grubShell: newGrubShell(t, n, path.Dir(file)), counts: []int{0}}
+	m.read(file, text)
+	m.markDefault()
+	return m.entries
+}
+
+// read carries out one file.
+func (m *grubMenu) read(file, text string) {
+	for line, setting := range settings(joinLines(text)) {
+		m.run(setting, func(words []string) { m.command(file, line, words) })
 	}
 }
 
-// isRecovery reports whether an entry starts the system for repair only.
-func isRecovery(title string, args []string) bool {
-	for _, arg := range args {
-		switch arg {
-		case "single", "recovery", "rescue", "emergency", "1",
-			"systemd.unit=rescue.target", "systemd.unit=emergency.target":
-			return true
+func (m *grubMenu) command(file string, line int, words []string) {
+	switch words[0] {
+	case "source", ".", "configfile":
+		if len(words) > 1 {
+			m.source(words[1], m.read)
+		}
+	case "blscfg":
+		m.addTypeOne()
+	case "linux", "linux16", "linuxefi":
+		if len(words) > 1 && !strings.Contains(words[1], "memtest") {
+			e := newBootEntry(file, line, m.title(), words[1], strings.Join(words[2:], " "))
+			m.record(e, m.around())
 		}
 	}
-	title = strings.ToLower(title)
-	return strings.Contains(title, "recovery mode") || strings.Contains(title, "rescue")
+	if words[len(words)-1] == "{" {
+		m.openBlock(words[:len(words)-1])
+	}
+}
+
+// openBlock begins a menu entry, a submenu, a function, or plain braces.
+func (m *grubMenu) openBlock(words []string) {
+	kind := "{"
+	if len(words) > 0 {
+		kind = words[0]
+	}
+	m.grubShell.open(kind)
+	if kind == "menuentry" || kind == "submenu" {
+		m.enter(words)
+	}
+}
+
+// enter keeps the name of an entry or a submenu.
+func (m *grubMenu) enter(words []string) {
+	depth := max(m.level()-1, 0)
+	name := grubName{index: m.counts[depth], title: second(words), id: grubOption(words, "--id", "$menuentry_id_option")}
+	m.counts[depth]++
+	m.open = append(m.open[:depth], name)
+	m.counts = append(m.counts[:depth+1], 0)
+}
+
+// level counts the entries and submenus around what is read.
+func (m *grubMenu) level() int {
+	level := 0
+	for _, b := range m.blocks {
+		if b.kind == "menuentry" || b.kind == "submenu" {
+			level++
+		}
+	}
+	return level
+}
+
+// around returns their names.
+func (m *grubMenu) around() []grubName { return m.open[:min(m.level(), len(m.open))] }
+
+// title is that of the innermost entry.
+func (m *grubMenu) title() string {
+	names := m.around()
+	if len(names) == 0 {
+		return ""
+	}
+	return names[len(names)-1].title
 }
 
 func second(words []string) string {
@@ -83,116 +129,82 @@ func second(words []string) string {
 	return words[1]
 }
 
-// joinLines puts a line that ends in a backslash and the next one together,
-// without changing the number of lines.
-func joinLines(text string) string {
-	if !strings.Contains(text, "\\\n") {
-		return text
+// record adds an entry with the names that lead to it.
+func (m *grubMenu) record(e BootEntry, names []grubName) {
+	before := len(m.entries)
+	m.add(m.n, e)
+	if len(m.entries) > before {
+		m.names = append(m.names, slices.Clone(names))
 	}
-	var joined strings.Builder
-	skipped := 0
-	for line := range strings.Lines(text) {
-		if rest, more := strings.CutSuffix(line, "\\\n"); more {
-			joined.WriteString(rest)
-			skipped++
-			continue
-		}
-		joined.WriteString(line)
-		joined.WriteString(strings.Repeat("\n", skipped))
-		skipped = 0
-	}
-	return joined.String()
 }
 
-// grubWords splits a line of grub.cfg into words and takes the quotes off.
-func grubWords(line string) []string {
-	var words []string
-	var word strings.Builder
-	inWord, quoted := false, rune(0)
-	escaped := false
-	for _, r := range line {
-		switch {
-		case escaped:
-			word.WriteRune(r)
-			escaped = false
-		case r == '\\' && quoted != '\'':
-			escaped, inWord = true, true
-		case quoted != 0 && r == quoted:
-			quoted = 0
-		case quoted == 0 && (r == '\'' || r == '"'):
-			quoted, inWord = r, true
-		case quoted == 0 && (r == ' ' || r == '\t'):
-			if inWord {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			inWord = false
-		default:
-			word.WriteRune(r)
-			inWord = true
+// addTypeOne adds the entries that are files of their own, in which GRUB puts
+// variables in place (grub2, blscfg module of Fedora).
+func (m *grubMenu) addTypeOne() {
+	if m.typeOne || m.state() == isFalse {
+		return
+	}
+	m.typeOne = true
+	top := path.Dir(m.dir)
+	if path.Base(top) == "EFI" {
+		top = "/boot"
+	}
+	for _, f := range typeOneFiles(m.t, m.n, path.Join(top, "loader", "entries")) {
+		args := m.expand(f.options)
+		name := grubName{index: m.counts[0], title: f.title, id: strings.TrimSuffix(path.Base(f.file), ".conf")}
+		m.counts[0]++
+		m.record(newBootEntry(f.file, f.line, f.title, f.kernel, args), []grubName{name})
+	}
+}
+
+// expand puts the variables of a text that is no command in place.
+func (m *grubMenu) expand(text string) string {
+	w := &grubWords{sh: m.grubShell, rest: text}
+	for w.rest != "" {
+		if w.rest[0] == '$' {
+			w.variable(true)
+		} else {
+			w.literal()
 		}
 	}
-	if inWord {
-		words = append(words, word.String())
-	}
-	return words
+	return w.word.String()
 }
 
-// args returns the kernel arguments of an entry.
-func (e BootEntry) args() []string { return strings.Fields(e.CommandLine) }
-
-// arg returns the value of the last argument named key.
-func (e BootEntry) arg(key string) (string, bool) {
-	for _, arg := range slices.Backward(e.args()) {
-		if value, ok := strings.CutPrefix(arg, key+"="); ok {
-			return value, true
+// grubOption returns the word behind the first of the options that is there.
+func grubOption(words []string, options ...string) string {
+	for i, word := range words {
+		if slices.Contains(options, word) && i+1 < len(words) {
+			return words[i+1]
 		}
 	}
-	return "", false
+	return ""
 }
 
-func (e BootEntry) at() string { return at(e.File, e.Line, e.Kernel+" "+e.CommandLine) }
-
-// normal returns the entries that start the system as it is meant to run.
-func (b Boot) normal() []BootEntry {
-	return slices.DeleteFunc(slices.Clone(b.Entries), func(e BootEntry) bool { return e.Recovery })
-}
-
-// errNoEntries is the reason where everything that hangs on the kernel command
-// line stays unknown.
-var errNoEntries = errors.New("no boot entry was found in " + strings.Join(grubConfigs, " or "))
-
-// findLoader reports whether GRUB for BIOS is installed: its boot code in the
-// master boot record, and its core image behind it or in a BIOS boot partition.
-func findLoader(disk io.ReaderAt, parts *partition.Table) (bios bool, loader string) {
-	const sector = 512
-	mbr := make([]byte, sector)
-	if _, err := disk.ReadAt(mbr, 0); err != nil && !errors.Is(err, io.EOF) {
-		return false, ""
+// markDefault marks the entry that GRUB starts by itself: the one that its
+// variable default names, by numbers, titles or IDs with ">" between the
+// levels, else the first (GRUB manual, section 16.3.2, default).
+func (m *grubMenu) markDefault() {
+	value := m.lookup("default")
+	if len(m.entries) == 0 || value.unsure {
+		return
 	}
-	if !bytes.Contains(mbr[:440], []byte("GRUB")) {
-		return false, ""
-	}
-	where, core := int64(sector), make([]byte, sector)
-	if p, ok := biosBootPartition(parts); ok {
-		where = p.Start
-	}
-	if _, err := disk.ReadAt(core, where); err != nil && !errors.Is(err, io.EOF) {
-		return false, "grub (no core image)"
-	}
-	if !bytes.Contains(core, []byte("loading")) {
-		return false, fmt.Sprintf("grub (boot code without a core image at byte %d)", where)
-	}
-	return true, "grub"
-}
-
-func biosBootPartition(parts *partition.Table) (partition.Partition, bool) {
-	if parts != nil {
-		for _, p := range parts.Partitions {
-			if strings.EqualFold(p.Type, partitionBIOSBoot) {
-				return p, true
-			}
+	levels := strings.Split(value.text, ">")
+	for i := range m.entries {
+		if slices.EqualFunc(m.names[i], levels, grubName.is) {
+			m.entries[i].Default = true
+			return
 		}
 	}
-	return partition.Partition{}, false
+	if m.isFirst(0) {
+		m.entries[0].Default = true
+	}
+}
+
+// isFirst reports whether an entry is the first of the whole menu.
+func (m *grubMenu) isFirst(i int) bool {
+	return len(m.names[i]) == 1 && m.names[i][0].index == 0
+}
+
+func (g grubName) is(wanted string) bool {
+	return wanted != "" && (wanted == strconv.Itoa(g.index) || wanted == g.title || wanted == g.id)
 }

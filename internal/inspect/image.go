@@ -44,7 +44,7 @@ func Image(ctx context.Context, img *disk.Image) (*Result, error) {
 		return nil, err
 	}
 	g := newGuest(t, l, facts)
-	facts.Boot.BIOS, facts.Boot.Loader = findLoader(img, l.table)
+	facts.Boot.BIOS, facts.Boot.BIOSLoader = findLoader(img, l.table)
 	g.findUEFI()
 	findings := doubt(g.findings(ctx), unclean)
 	if err := ctx.Err(); err != nil {
@@ -60,7 +60,7 @@ func newGuest(t *tree, l layout, facts *Facts) *guest {
 
 	boot := &notes{}
 	facts.Kernels = kernels(t, boot)
-	facts.Boot.Entries = bootEntries(t, boot)
+	facts.Boot.Entries, facts.Boot.Loaders = bootEntries(t, boot, bootFolders)
 	g.bootErr = boot.err()
 
 	cloud := &notes{}

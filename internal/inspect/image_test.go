@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
@@ -350,6 +352,30 @@ func TestBootLoader(t *testing.T) {
 		copy(image[0x180:], "GRUB \x00Geom\x00")
 		copy(image[core+0x190:], "loading\x00")
 		return image
+	}
+	// What stands in other boot code, whose own core is elsewhere.
+	others := []struct {
+		name, code, core, loader string
+		active                   bool
+		at                       int64
+		bios                     bool
+	}{
+		{"GRUB 1", "GRUB \x00Geom", "Loading stage1.5", "grub-legacy", false, 512, true},
+		{"syslinux", "Missing operating system.\r\n", "EXTLINUX", "extlinux", true, mib, true},
+		{"syslinux's boot code, and no active partition", "Missing operating system.\r\n", "EXTLINUX", "boot code, and no partition that it would start", false, mib, false},
+		{"syslinux's boot code alone", "Missing operating system.\r\n", "", "boot code that starts partition 1, which has no boot loader that is known", true, mib, false},
+	}
+	for _, tt := range others {
+		t.Run(tt.name, func(t *testing.T) {
+			sectors := make([]byte, mib+512)
+			copy(sectors[0x100:], tt.code)
+			copy(sectors[tt.at+3:], tt.core)
+			table := &partition.Table{Partitions: []partition.Partition{{Number: 1, Start: mib, Bootable: tt.active}}}
+			bios, loader := findLoader(bytes.NewReader(sectors), table)
+			if bios != tt.bios || loader != tt.loader {
+				t.Errorf("got %v, %q; want %v, %q", bios, loader, tt.bios, tt.loader)
+			}
+		})
 	}
 	esp := part{mib: 8, kind: "U", magic: "FAT32   ", at: 0x52}
 	tests := []struct {

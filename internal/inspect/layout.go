@@ -163,22 +163,16 @@ type rootArgs struct{ root, flags string }
 
 func (v *volume) isRootOf(a rootArgs) bool { return v.is(a.root) && v.isMountedBy(a.flags) }
 
-// menu reads what the normal boot entries of the menus on the volume have as
-// their root. A menu is in /boot/grub, or in /grub of a /boot of its own.
+// menu reads what the normal boot entries on the volume have as their root.
 func (v *volume) menu() []rootArgs {
 	var roots []rootArgs
-	for _, file := range []string{"/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"} {
-		b, err := newTree(v.fs).read(file, maxText)
-		if err != nil {
-			continue
-		}
-		for _, e := range (Boot{Entries: parseGrub(&notes{}, file, string(b))}).normal() {
-			var a rootArgs
-			a.root, _ = e.arg("root")
-			a.flags, _ = e.arg("rootflags")
-			if !slices.Contains(roots, a) {
-				roots = append(roots, a)
-			}
+	entries, _ := bootEntries(newTree(v.fs), &notes{}, volumeFolders)
+	for _, e := range (Boot{Entries: entries}).normal() {
+		var a rootArgs
+		a.root, _ = e.arg("root")
+		a.flags, _ = e.arg("rootflags")
+		if !slices.Contains(roots, a) {
+			roots = append(roots, a)
 		}
 	}
 	return roots
@@ -233,17 +227,16 @@ func (l *layout) guestTree() (*tree, []string, error) {
 	var unclean []string
 	unclean = appendUnclean(unclean, "/", l.root)
 	b, err := t.read("/etc/fstab", maxText)
-	if absent(err) {
-		return t, unclean, nil
-	}
-	if err != nil {
+	if err != nil && !absent(err) {
 		return nil, nil, fmt.Errorf("reading the guest's /etc/fstab: %w", err)
 	}
+	var mounted []*volume
 	for _, e := range parseFstab(string(b)) {
 		if e.dir == "/" || !e.onDisk() {
 			continue
 		}
 		v := l.find(e.device)
+		mounted = append(mounted, v)
 		if v == nil || v.fs == nil {
 			t.mount(e.dir, nil, l.whyNot(e, v))
 			continue
@@ -254,17 +247,17 @@ func (l *layout) guestTree() (*tree, []string, error) {
 			continue
 		}
 		t.mount(e.dir, m.fs, "")
-		if (m.part != l.root.part || m.lv != l.root.lv) && !onlyForFirmware(e, m) {
+		if (m.part != l.root.part || m.lv != l.root.lv) && !m.onlyForFirmware(e.dir) {
 			unclean = appendUnclean(unclean, e.dir, m)
 		}
 	}
-	return t, unclean, nil
+	return t, append(unclean, l.mountBootPartitions(t, mounted)...), nil
 }
 
 // onlyForFirmware reports whether a mount has loaders on it, and neither kernels
 // nor anything else that findings are about: whether it is clean concerns
 // Boot.UEFI alone, which tells of it.
-func onlyForFirmware(e fstabEntry, v *volume) bool { return v.isESP() && e.dir != "/boot" }
+func (v *volume) onlyForFirmware(dir string) bool { return v.isESP() && dir != "/boot" }
 
 func (l *layout) find(device string) *volume {
 	for _, v := range l.volumes {

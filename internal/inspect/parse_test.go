@@ -92,16 +92,16 @@ func TestParseFstab(t *testing.T) {
 
 func TestParseGrub(t *testing.T) {
 	n := &notes{}
-	got := parseGrub(n, "g", "menuentry 'A \"b\"' --class x {\n  linux \\\n /boot/vmlinuz-1 root=\"UUID=1\" a\\ b\n}\n"+
+	got := parseGrub(newTree(files{}.fs()), n, "g", "menuentry 'A \"b\"' --class x {\n  linux \\\n /boot/vmlinuz-1 root=\"UUID=1\" a\\ b\n}\n"+
 		"menuentry R {\n\tlinux16 /vmlinuz-2 ro systemd.unit=rescue.target\n}\n# linux /x\nlinux\nset a=b\nlinux /memtest86.bin\nset linux=/x\n")
 	want := []BootEntry{
-		{File: "g", Line: 2, Title: `A "b"`, Kernel: "/boot/vmlinuz-1", CommandLine: "root=UUID=1 a b"},
+		{File: "g", Line: 2, Title: `A "b"`, Kernel: "/boot/vmlinuz-1", CommandLine: "root=UUID=1 a b", Default: true},
 		{File: "g", Line: 6, Title: "R", Kernel: "/vmlinuz-2", CommandLine: "ro systemd.unit=rescue.target", Recovery: true},
 	}
 	if !reflect.DeepEqual(got, want) || len(n.open) > 0 {
 		t.Errorf("got %+v, want %+v; %v", got, want, n.open)
 	}
-	if parseGrub(n, "g", strings.Repeat("linux /k\n", maxBootEntries+1)); len(n.open) != 1 {
+	if parseGrub(newTree(files{}.fs()), n, "g", strings.Repeat("linux /k\n", maxBootEntries+1)); len(n.open) != 1 {
 		t.Errorf("too many entries: noted %v", n.open)
 	}
 }
@@ -202,7 +202,7 @@ func FuzzParseGrub(f *testing.F) {
 	f.Add(grubConfig("console=tty0"))
 	f.Add("linux \\\n'a\\' \"b\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, e := range parseGrub(&notes{}, "/g", text) {
+		for _, e := range parseGrub(newTree(files{}.fs()), &notes{}, "/g", text) {
 			if e.Line < 1 || e.Line > strings.Count(text, "\n")+1 {
 				t.Errorf("entry at line %d of %q", e.Line, text)
 			}
