@@ -55,8 +55,8 @@ func (i *Image) mbrProblems() []string {
 	return problems
 }
 
-// wrappingProblems: Glance has no name for a disk in a wrapping that it looks
-// into; container_format ova and compressed are stored, and Nova reads neither.
+// wrappingProblems: Glance looks into images of container_format bare alone, and
+// finds no format in what is packed.
 func (i *Image) wrappingProblems() []string {
 	var problems []string
 	for _, w := range i.info.Wrapping {
@@ -64,7 +64,11 @@ func (i *Image) wrappingProblems() []string {
 		if w == WrappingOVA {
 			remedy = "take the disk out of it with tar"
 		}
-		problems = append(problems, fmt.Sprintf("the %s image is inside %s: Nova does not look into that, and %s refuses it as %s; %s", i.info.Format, w, glance, i.info.Format, remedy))
+		refusal := fmt.Sprintf("%s refuses it as %s, and Nova does not look inside", glance, i.info.Format)
+		if i.info.Format == FormatRaw {
+			refusal = "Glance and Nova would take what it is packed in for the disk"
+		}
+		problems = append(problems, fmt.Sprintf("the %s image is inside %s: %s; %s", i.info.Format, w, refusal, remedy))
 	}
 	return problems
 }
