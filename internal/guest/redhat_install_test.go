@@ -2,13 +2,16 @@ package guest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/guesttest"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
 // A tree is never rebuilt and gets no package, so these calls are tested by
@@ -85,4 +88,65 @@ func callInTree(t *testing.T, root, call string, programs files) (said, calls st
 		t.Fatalf("%v: %s", readErr, out)
 	}
 	return string(out), strings.TrimSpace(string(log)), err
+}
+
+func TestEditsKeepTheModeOfKeyfiles(t *testing.T) {
+	needPrograms(t, "dash", "rpm", "rpmbuild")
+	root := redhatTree(t, el9)
+	path := root + "/etc/NetworkManager/system-connections/ens192.nmconnection"
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	redhatRun(t, dash, root, requirement.NoHardcodedMAC)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v, want a file for root only", info.Mode(), err)
+	}
+}
+
+// TestEveryPythonMergesAlike: EL 6 and 7 run cloud-init with Python 2. It has no
+// yaml here, so that the configuration is JSON and its reader a stand-in.
+func TestEveryPythonMergesAlike(t *testing.T) {
+	needPrograms(t, "dash")
+	root := guesttest.NewTreeOf(t, files{
+		"yaml.py":                       "import json\ndef safe_load(f):\n    return json.loads(f.read())\n",
+		"etc/cloud/cloud.cfg":           `{"users": ["default", {"name": "böb"}], "cloud_init_modules": [["growpart", "always"], "users-groups"], "system_info": {"default_user": {"name": "x"}}, "ssh_genkeytypes": null}`,
+		"etc/cloud/cloud.cfg.d/50.cfg":  `{"preserve_hostname": true, "system_info": {"default_user": {"name": "centos"}}}`,
+		"etc/cloud/cloud.cfg.d/zz.text": "no configuration",
+	})
+	want := mergedBy(t, root, "python3")
+	for _, line := range []string{"users\tdefault b?b", "init_modules\tgrowpart users_groups", "default_user\tcentos", "ssh_genkeytypes\tnull", "preserve_hostname\ttrue"} {
+		if !strings.Contains(want, line+"\n") {
+			t.Errorf("got %q, want in it %q", want, line)
+		}
+	}
+	for _, python := range []string{"python2.6", "python2.7", "python3.6"} {
+		t.Run(python, func(t *testing.T) {
+			if got := mergedBy(t, root, python); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// mergedBy returns the sorted configuration of a tree whose cloud-init names the
+// interpreter.
+func mergedBy(t *testing.T, root, python string) string {
+	t.Helper()
+	path, err := exec.Command(python, "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		t.Skipf("needs %s: whether it understands the program's lines of Python is left out", python)
+	}
+	link := root + "/usr/bin/" + python
+	if err := errors.Join(os.MkdirAll(root+"/usr/bin", 0o755), os.Symlink(strings.TrimSpace(string(path)), link),
+		os.WriteFile(root+"/usr/bin/cloud-init", []byte("#!/usr/bin/"+python+" -s\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	said, _, err := callInTree(t, root, `: >"$LOG"; export PYTHONPATH="$ROOT"; merged_cloud_config`, nil)
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	lines := strings.SplitAfter(said, "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }

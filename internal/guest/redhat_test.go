@@ -67,6 +67,7 @@ var redhatCases = []struct {
 	{"no sshd", el9, requirement.SSHServer, files{"rpms": "filesystem-3.16"}, requirement.Unmet, requirement.Unmet, "openssh-server is not installed", nil},
 
 	{"firewalld", el9, requirement.NoFirewall, nil, requirement.Unmet, requirement.Met, "starts at boot", files{"etc/systemd/system/multi-user.target.wants/firewalld.service": "-"}},
+	{"firewalld that the distribution pulls in", el9, requirement.NoFirewall, files{"lib/systemd/system/multi-user.target.wants/firewalld.service": "-> ../firewalld.service"}, requirement.Unmet, requirement.Met, "starts at boot", nil},
 	{"iptables of EL 6", el6, requirement.NoFirewall, nil, requirement.Unmet, requirement.Met, "", files{"etc/rc.d/rc3.d/S50iptables": "-", "etc/rc.d/rc3.d/S50ip6tables": "-"}},
 
 	{"default user", el9, requirement.SSHKey, nil, requirement.Unmet, requirement.Met, "default user cloud-user", nil},
@@ -127,6 +128,7 @@ var redhatCases = []struct {
 
 	{"ifcfg of EL 8", el8, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "NetworkManager.service is enabled", files{"etc/sysconfig/network-scripts/ifcfg-ens192": "-"}},
 	{"keyfile of EL 10", el10, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "with networkmanager", files{"etc/NetworkManager/system-connections/ens192.nmconnection": "-"}},
+	{"keyfile of Fedora", fedora, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "with networkmanager", nil},
 	{"service network of EL 7", el7, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "package dhclient", files{"etc/sysconfig/network-scripts/ifcfg-ens192": "-"}},
 	{"EL 6 keeps eth0", el6, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "network is enabled", files{
 		"etc/sysconfig/network-scripts/ifcfg-eth0": "DEVICE=eth0\nHWADDR=52:54:00:AA:BB:CC\nTYPE=Ethernet\nONBOOT=yes\nNM_CONTROLLED=yes\nBOOTPROTO=dhcp\n",
@@ -156,6 +158,7 @@ var redhatCases = []struct {
 	{"logs of anaconda and dnf", el9, requirement.NoSecrets, files{
 		"root/anaconda-ks.cfg": "x", "root/install.log": "x", "var/log/anaconda/syslog": "x", "var/log/dnf.librepo.log": "x", "var/log/dnf.log.1": "x", "var/log/yum.log": "x",
 	}, requirement.Unmet, requirement.Met, "", files{"root/anaconda-ks.cfg": "-", "root/install.log": "-", "var/log/anaconda": "-", "var/log/dnf.librepo.log": "-", "var/log/dnf.log.1": "-", "var/log/yum.log": "-"}},
+	{"a password, which only a running system can lock", el8, requirement.NoSecrets, files{"etc/shadow": "root:$6$x:19000::::::\n"}, requirement.Unmet, requirement.Unmet, "account root has a usable password", nil},
 
 	{"logind", el9, requirement.ACPIShutdown, nil, requirement.Met, requirement.Met, "systemd-logind", nil},
 	{"acpid of EL 6", el6, requirement.ACPIShutdown, nil, requirement.Met, requirement.Met, "acpid is enabled", nil},
@@ -164,6 +167,7 @@ var redhatCases = []struct {
 
 	{"agent started by udev", el9, requirement.GuestAgent, nil, requirement.Met, requirement.Met, "starts with its channel", nil},
 	{"agent of EL 6", el6, requirement.GuestAgent, nil, requirement.Met, requirement.Met, "qemu-ga starts", nil},
+	{"agent off on EL 6", el6, requirement.GuestAgent, files{"etc/rc.d/rc2.d/S50qemu-ga": "-", "etc/rc.d/rc3.d/S50qemu-ga": "-", "etc/rc.d/rc4.d/S50qemu-ga": "-", "etc/rc.d/rc5.d/S50qemu-ga": "-"}, requirement.Unmet, requirement.Met, "qemu-ga starts", nil},
 	{"no agent", el7, requirement.GuestAgent, files{"rpms": "filesystem-3.2"}, requirement.Unmet, requirement.Unmet, "qemu-guest-agent is not installed", nil},
 }
 

@@ -61,8 +61,12 @@ systemd_enable() {
   systemctl --no-reload ${ROOT:+"--root=$ROOT"} enable "$SERVICE"
 }
 
+# systemd_disable: what /usr/lib itself pulls in can only be masked.
 systemd_disable() {
   systemctl --no-reload ${ROOT:+"--root=$ROOT"} disable "$SERVICE"
+  if systemd_started; then
+    systemctl --no-reload ${ROOT:+"--root=$ROOT"} mask "$SERVICE"
+  fi
 }
 
 # systemd_booting: whether cloud-init's services are still to come.
