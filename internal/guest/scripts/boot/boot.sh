@@ -1061,7 +1061,11 @@ host_name() {
   fi
   write_host_name
   write_hosts_line
-  printf '%s\n' "$hn_short" >"$ROOT/proc/sys/kernel/hostname"
+  if [ -z "$ROOT" ] && has hostname; then
+    hostname "$hn_short"
+  else
+    printf '%s\n' "$hn_short" >"$ROOT/proc/sys/kernel/hostname"
+  fi
   say "the host name is $hn_short"
   mark_done host-name
 }

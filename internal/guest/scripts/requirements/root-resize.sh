@@ -9,6 +9,7 @@ look_root_resize() {
     if ! has_partition_tool; then
       need_package growpart
     fi
+    otherwise_met "$BOOT_PROGRAM grows it at boot"
     return 0
   fi
   need_package growpart
