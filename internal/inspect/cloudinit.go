@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"path"
 	"strings"
 )
@@ -32,11 +33,8 @@ func cloudInitFacts(g *guest, n *notes) CloudInit {
 	if !installed {
 		return c
 	}
-	for _, pkg := range []string{"cloud-init", "cloud-init-base"} {
-		if version := g.status[pkg]; version != "" {
-			c.Version = version
-		}
-	}
+	// Ubuntu 26.04 has the program in cloud-init-base.
+	c.Version = cmp.Or(g.installed.version("cloud-init-base"), g.installed.version("cloud-init"))
 	c.DisabledBy = append(cloudSwitches(g, n), cloudUnitsOff(g)...)
 	c.Enabled = len(c.DisabledBy) == 0
 	c.Datasources = g.datasources()
@@ -172,7 +170,7 @@ func cloudReady(g *guest, n *notes) bool {
 	}
 	switch {
 	case !c.Installed:
-		n.lacks("cloud-init is not installed: there is no program cloud-init in /usr/bin")
+		n.lacks("cloud-init is not installed (package %s): there is no program cloud-init in /usr/bin", g.installed.packageOf("cloud-init"))
 	case !c.Enabled:
 		for _, by := range c.DisabledBy {
 			n.lacks("cloud-init %s is installed, and does not run: %s", c.Version, by)
@@ -215,46 +213,4 @@ func notReset(g *guest, n *notes) {
 	if v := g.config.root.get("manual_cache_clean"); v.isTrue() {
 		n.unmet("%s: manual_cache_clean: %s: cloud-init takes every new instance for the old one", v.where, v)
 	}
-}
-
-// readStatus reads the installed packages of the dpkg database; none where it
-// can not be read. Only versions are taken from it, no verdict.
-func readStatus(t *tree) map[string]string {
-	b, err := t.read("/var/lib/dpkg/status", maxStatus)
-	if err != nil {
-		return map[string]string{}
-	}
-	return parseStatus(string(b))
-}
-
-// parseStatus returns the version of each package that is "install ok
-// installed" in a dpkg status file.
-func parseStatus(text string) map[string]string {
-	found := map[string]string{}
-	var name, version string
-	installed := false
-	add := func() {
-		if installed && name != "" {
-			found[name] = version
-		}
-		name, version, installed = "", "", false
-	}
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if line == "" {
-			add()
-			continue
-		}
-		key, value, _ := strings.Cut(line, ": ")
-		switch key {
-		case "Package":
-			name = value
-		case "Version":
-			version = value
-		case "Status":
-			installed = strings.HasSuffix(value, " ok installed")
-		}
-	}
-	add()
-	return found
 }

@@ -3,6 +3,7 @@ package inspect
 import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/partition"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect/packages"
 )
 
 // Facts is what a disk image says of itself: plain data, read and not judged.
@@ -15,11 +16,17 @@ type Facts struct {
 	// Architecture is the machine that the image's programs are built for, by
 	// Nova's names (nova/objects/fields.py, Architecture): x86_64, aarch64, …
 	// Empty where no program of the image could be read.
-	Architecture string     `json:"architecture"`
-	Kernels      []Kernel   `json:"kernels"`
-	Boot         Boot       `json:"boot"`
-	CloudInit    CloudInit  `json:"cloud_init"`
-	GuestAgent   GuestAgent `json:"guest_agent"`
+	Architecture string `json:"architecture"`
+	// Packages is what the package manager says is installed; nil where there
+	// is no database, or none that could be read, and then PackagesUnknown says
+	// why.
+	Packages        *packages.Database `json:"packages"`
+	PackagesUnknown string             `json:"packages_unknown,omitempty"`
+
+	Kernels    []Kernel   `json:"kernels"`
+	Boot       Boot       `json:"boot"`
+	CloudInit  CloudInit  `json:"cloud_init"`
+	GuestAgent GuestAgent `json:"guest_agent"`
 }
 
 // Root is the file system that the image mounts as /.

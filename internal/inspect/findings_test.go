@@ -142,7 +142,12 @@ func look(t *testing.T, id requirement.ID, f files, l layout) requirement.Findin
 
 func lookAll(t *testing.T, f files, l layout) []requirement.Finding {
 	t.Helper()
-	g := newGuest(newTree(f.fs()), l, &Facts{Root: l.rootFacts()})
+	tr := newTree(f.fs())
+	os, err := readOS(tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGuest(tr, l, &Facts{Root: l.rootFacts(), OS: os})
 	return g.findings(context.Background())
 }
 

@@ -14,7 +14,8 @@ type guest struct {
 	layout layout
 	config config
 	units  *units
-	status map[string]string // dpkg package: version, of the installed ones
+	// installed knows the packages.
+	installed installed
 	// bootErr says why kernels and boot entries could not all be read,
 	// cloudOpen what stayed open of cloud-init's set-up.
 	bootErr, cloudOpen error

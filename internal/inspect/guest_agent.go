@@ -20,11 +20,11 @@ func guestAgent(g *guest) requirement.Finding {
 	}
 	program, ok := g.program(n, "qemu-ga")
 	if !ok {
-		n.lacks("there is no program qemu-ga in /usr/sbin or /usr/bin")
+		n.lacks("there is no program qemu-ga in /usr/sbin or /usr/bin (package %s)", g.installed.packageOf("qemu-guest-agent"))
 		return n.finding(requirement.GuestAgent)
 	}
 	if via, ok := g.units.enabled(agentUnit); ok {
-		n.met("%s (%s) is started by %s", program, agentUnit, via)
+		n.met("%s%s: %s is started by %s", program, g.installed.as("qemu-guest-agent"), agentUnit, via)
 	} else {
 		n.lacks("%s is installed, and nothing starts it: %s", program, g.units.why(agentUnit))
 	}

@@ -55,8 +55,12 @@ func Image(ctx context.Context, img *disk.Image) (*Result, error) {
 
 // newGuest reads what several findings need, once.
 func newGuest(t *tree, l layout, facts *Facts) *guest {
-	g := &guest{tree: t, facts: facts, layout: l, config: loadConfig(t), status: readStatus(t)}
+	g := &guest{tree: t, facts: facts, layout: l, config: loadConfig(t), installed: loadInstalled(t, facts.OS)}
 	facts.Architecture, _ = architecture(t)
+	facts.Packages = g.installed.db
+	if g.installed.err != nil {
+		facts.PackagesUnknown = g.installed.err.Error()
+	}
 
 	boot := &notes{}
 	facts.Kernels = kernels(t, boot)

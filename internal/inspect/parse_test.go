@@ -106,13 +106,6 @@ func TestParseGrub(t *testing.T) {
 	}
 }
 
-func TestParseStatus(t *testing.T) {
-	got := parseStatus("Package: a\nStatus: install ok installed\nVersion: 1-2\n\nPackage: b\nStatus: deinstall ok config-files\nVersion: 3\n\nPackage: c\nStatus: hold ok installed\nVersion: 4")
-	if want := map[string]string{"a": "1-2", "c": "4"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
 func TestConfigMerges(t *testing.T) {
 	c := loadConfig(newTree(files{
 		"etc/cloud/cloud.cfg":          "a: {x: 1, y: [1, 2]}\nb: old\n",

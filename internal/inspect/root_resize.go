@@ -120,7 +120,7 @@ func growTools(g *guest, n *notes) {
 	if program, ok := g.program(n, "growpart"); ok {
 		n.met("%s is there", program)
 	} else {
-		n.lacks("there is no program growpart (package cloud-guest-utils): cloud-init can not grow the partition")
+		n.lacks("there is no program growpart (package %s): cloud-init can not grow the partition", g.installed.packageOf("growpart"))
 	}
 	fileSystemTool(g, n)
 	if program, ok := g.program(n, "sfdisk"); ok {
@@ -131,22 +131,22 @@ func growTools(g *guest, n *notes) {
 		n.met("%s is there", program)
 		return
 	}
-	n.lacks("there is no program sfdisk (package fdisk), with which growpart changes the partition table")
+	n.lacks("there is no program sfdisk (package %s), with which growpart changes the partition table", g.installed.packageOf("sfdisk"))
 }
 
 // fileSystemTool notes the program that grows the root file system.
 func fileSystemTool(g *guest, n *notes) {
 	kind := g.facts.Root.FileSystem
-	name, from := "resize2fs", "e2fsprogs"
+	name, from := "resize2fs", "ext-tools"
 	switch kind {
 	case "xfs":
-		name, from = "xfs_growfs", "xfsprogs"
+		name, from = "xfs_growfs", "xfs-tools"
 	case "btrfs":
-		name, from = "btrfs", "btrfs-progs"
+		name, from = "btrfs", "btrfs-tools"
 	}
 	if program, ok := g.program(n, name); ok {
 		n.met("%s is there", program)
 		return
 	}
-	n.lacks("there is no program %s (package %s): the %s file system can not be grown", name, from, kind)
+	n.lacks("there is no program %s (package %s): the %s file system can not be grown", name, g.installed.packageOf(from), kind)
 }

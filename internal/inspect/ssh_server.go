@@ -14,10 +14,10 @@ func sshServer(g *guest) requirement.Finding {
 	}
 	program, ok := g.sshProgram(n)
 	if !ok {
-		n.lacks("there is no program sshd in /usr/sbin: no SSH server is installed")
+		n.lacks("there is no program sshd in /usr/sbin: no SSH server is installed (package %s)", g.installed.packageOf("ssh-server"))
 		return n.finding(requirement.SSHServer)
 	}
-	n.met("%s is installed", program)
+	n.met("%s is installed%s", program, g.installed.as("ssh-server"))
 	unit, via, started := g.units.firstEnabled(sshUnits...)
 	if started {
 		n.met("%s is started by %s", unit, via)

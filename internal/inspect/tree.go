@@ -14,7 +14,7 @@ import (
 // than an ordinary one.
 const (
 	maxText    = 4 << 20  // bytes of a configuration file or script
-	maxStatus  = 64 << 20 // bytes of the dpkg database and of modules.dep
+	maxModules = 16 << 20 // bytes of modules.dep and modules.builtin
 	maxEntries = 20000    // entries of one directory
 	maxLinks   = 40       // symbolic links on one path, as in Linux (path_resolution(7))
 	maxPath    = 4096     // bytes of a path, as in Linux
@@ -122,16 +122,9 @@ func (t *tree) real(name string) (string, error) {
 
 // list returns the names in a directory, sorted.
 func (t *tree) list(name string) ([]string, error) {
-	m, rel, err := t.locate(name, true)
+	entries, err := t.entries(name)
 	if err != nil {
 		return nil, err
-	}
-	entries, err := fs.ReadDir(m.fsys, rel)
-	if err != nil {
-		return nil, err
-	}
-	if len(entries) > maxEntries {
-		return nil, fmt.Errorf("holds more than %d entries", maxEntries)
 	}
 	names := make([]string, len(entries))
 	for i, e := range entries {
@@ -139,6 +132,19 @@ func (t *tree) list(name string) ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// entries returns what is in a directory.
+func (t *tree) entries(name string) ([]fs.DirEntry, error) {
+	m, rel, err := t.locate(name, true)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(m.fsys, rel)
+	if err == nil && len(entries) > maxEntries {
+		err = fmt.Errorf("holds more than %d entries", maxEntries)
+	}
+	return entries, err
 }
 
 // locate returns the file system that holds name and the path in it.

@@ -55,14 +55,14 @@ type modules struct {
 // readModules reads modules.builtin and modules.dep, by which modprobe goes.
 func readModules(g *guest, k Kernel) (modules, error) {
 	m := modules{dir: path.Join("/lib/modules", k.Version), files: map[string]string{}}
-	builtIn, err := g.read(path.Join(m.dir, "modules.builtin"), maxStatus)
+	builtIn, err := g.read(path.Join(m.dir, "modules.builtin"), maxModules)
 	if err != nil {
 		return m, fmt.Errorf("%s/modules.builtin: %w", m.dir, err)
 	}
 	for file := range strings.Lines(string(builtIn)) {
 		m.builtIn = append(m.builtIn, moduleName(strings.TrimSpace(file)))
 	}
-	dep, err := g.read(path.Join(m.dir, "modules.dep"), maxStatus)
+	dep, err := g.read(path.Join(m.dir, "modules.dep"), maxModules)
 	if err != nil {
 		return m, fmt.Errorf("%s/modules.dep: %w", m.dir, err)
 	}
