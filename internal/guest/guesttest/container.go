@@ -3,6 +3,7 @@ package guesttest
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,9 @@ import (
 	"testing"
 	"time"
 )
+
+// releases are Debian's names of its versions.
+var releases = map[string]string{"11": "bullseye", "12": "bookworm", "13": "trixie"}
 
 // basePackages make the container a server as an installer leaves it, with a
 // real kernel, initramfs and boot menu.
@@ -35,12 +39,23 @@ type Container struct {
 // kept in the checkout's folder .build.
 func NewContainer(t testing.TB) *Container {
 	t.Helper()
-	return NewContainerOf(t, "debian-12", basePackages)
+	return NewDebian(t, "12")
+}
+
+// NewDebian is NewContainer with a version of Debian: 11, 12 or 13.
+func NewDebian(t testing.TB, version string) *Container {
+	t.Helper()
+	return unpack(t, "debian-"+version, releases[version], basePackages)
 }
 
 // NewContainerOf is NewContainer with the given packages, separated by commas.
 // name is that of the archive.
 func NewContainerOf(t testing.TB, name, packages string) *Container {
+	t.Helper()
+	return unpack(t, name, releases["12"], packages)
+}
+
+func unpack(t testing.TB, name, release, packages string) *Container {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: to mend a real Debian in a container is left out")
@@ -49,7 +64,7 @@ func NewContainerOf(t testing.TB, name, packages string) *Container {
 	need(t, "systemd-nspawn", "systemd-container")
 	need(t, "nsenter", "util-linux")
 	c := &Container{Dir: t.TempDir()}
-	run(t, "tar", "-C", c.Dir, "-xf", base(t, name, packages))
+	run(t, "tar", "-C", c.Dir, "-xf", base(t, name, release, packages))
 	t.Cleanup(func() { c.Kill() })
 	return c
 }
@@ -69,7 +84,7 @@ func run(t testing.TB, name string, args ...string) {
 }
 
 // base returns the archive of a system as it was installed.
-func base(t testing.TB, name, packages string) string {
+func base(t testing.TB, name, release, packages string) string {
 	t.Helper()
 	_, self, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(self), "..", "..", "..", ".build", "guest")
@@ -81,7 +96,7 @@ func base(t testing.TB, name, packages string) string {
 		t.Fatal(err)
 	}
 	started := time.Now()
-	run(t, "mmdebstrap", "--quiet", "--variant=apt", "--include="+packages, "bookworm", archive+".part.tar")
+	run(t, "mmdebstrap", "--quiet", "--variant=apt", "--include="+packages, release, archive+".part.tar")
 	if err := os.Rename(archive+".part.tar", archive); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +108,22 @@ func base(t testing.TB, name, packages string) string {
 func (c *Container) Chroot(t testing.TB, script string) {
 	t.Helper()
 	run(t, "chroot", c.Dir, "/bin/sh", "-euc", script)
+}
+
+// Listen makes the container's SSH server listen on a port of this machine's
+// loopback only, from its next start, and returns the port.
+func (c *Container) Listen(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.Chroot(t, fmt.Sprintf("printf 'Port %d\\nListenAddress 127.0.0.1\\n' >/etc/ssh/sshd_config.d/test.conf", port))
+	return port
 }
 
 // Boot starts the container and waits until its boot is over. It shares this
