@@ -61,14 +61,14 @@ func (n *inode) readExtents() ([]extent, error) {
 	if n.extents > maxExtents {
 		return nil, diskerr.Unsupported("it is in %d pieces, at most %d are read", n.extents, maxExtents)
 	}
-	m := &mapping{n: n, seen: map[uint64]bool{}}
+	m := &mapping{n: n}
 	var err error
 	switch n.format {
 	case formatExtents:
 		if n.extents > uint64(len(n.fork)/extentSize) {
 			return nil, diskerr.Corrupt("%d extents in %d bytes of the inode", n.extents, len(n.fork))
 		}
-		err = m.add(n.fork[:n.extents*extentSize], m.all())
+		err = m.add(n.fork[:n.extents*extentSize])
 	case formatBtree:
 		err = m.readRoot()
 	default:
@@ -80,31 +80,26 @@ func (n *inode) readExtents() ([]extent, error) {
 	return m.list, err
 }
 
-// mapping collects the extents of a file.
+// mapping collects the extents of a file. They are in order, none is empty,
+// and every leaf of a tree has some: a block that is twice in a tree shows.
 type mapping struct {
 	n    *inode
 	list []extent
-	// seen holds the blocks of the tree: none may be in it twice.
-	seen map[uint64]bool
+	next uint64 // block of the file where another extent can start
 }
 
-// span is the file's blocks that a node of the tree may map.
-type span struct{ from, to uint64 }
-
-// all is what a file can have.
-func (m *mapping) all() span { return span{0, 1 << 63 / uint64(m.n.d.sb.blockSize)} }
-
 // add takes extents from a leaf: xfs_bmbt_disk_get_all, xfs_bmap_validate_extent.
-func (m *mapping) add(raw []byte, within span) error {
+func (m *mapping) add(raw []byte) error {
+	last := 1 << 63 / uint64(m.n.d.sb.blockSize)
 	for ; len(raw) > 0; raw = raw[extentSize:] {
 		high, low := be.Uint64(raw), be.Uint64(raw[8:])
 		e := extent{
 			block: high &^ extentUnwritten >> 9, count: low & (1<<extentCountBits - 1), unwritten: high&extentUnwritten != 0,
 		}
-		if e.count == 0 || e.block < within.from || e.end() > within.to {
+		if e.count == 0 || e.block < m.next || e.end() > last {
 			return diskerr.Corrupt("extent out of order at block %d of the file", e.block)
 		}
-		within.from = e.end()
+		m.next = e.end()
 		var err error
 		if e.disk, err = m.n.d.sb.offset(high&0x1ff<<43|low>>extentCountBits, e.count); err != nil {
 			return err
@@ -117,14 +112,6 @@ func (m *mapping) add(raw []byte, within span) error {
 	return nil
 }
 
-// btreeNode is a node above the leaves: children with the first block of the
-// file that each maps.
-type btreeNode struct {
-	level    int
-	keys     []byte
-	pointers []byte
-}
-
 // readRoot reads the root, which is in the inode: struct xfs_bmdr_block.
 func (m *mapping) readRoot() error {
 	fork := m.n.fork
@@ -135,42 +122,24 @@ func (m *mapping) readRoot() error {
 	if level == 0 || level > maxBtreeLevel {
 		return diskerr.Corrupt("B+tree of extents with %d levels", level)
 	}
-	node, err := splitNode(fork[btreeRootSize:], level, count)
-	if err != nil {
-		return err
-	}
-	return m.readChildren(node, m.all())
+	return m.readChildren(fork[btreeRootSize:], level, count)
 }
 
-// splitNode finds the pointers, which are behind the room for all keys.
-func splitNode(raw []byte, level, count int) (btreeNode, error) {
+// readChildren follows the pointers, which are behind the room for all keys.
+func (m *mapping) readChildren(raw []byte, level, count int) error {
 	room := len(raw) / btreePairSize
 	if count == 0 || count > room {
-		return btreeNode{}, diskerr.Corrupt("B+tree node of %d entries, with room for %d", count, room)
+		return diskerr.Corrupt("B+tree node of %d entries, with room for %d", count, room)
 	}
-	return btreeNode{
-		level: level, keys: raw[:count*btreeKeySize], pointers: raw[room*btreeKeySize:][:count*btreeKeySize],
-	}, nil
-}
-
-func (m *mapping) readChildren(node btreeNode, within span) error {
-	for at := 0; at < len(node.keys); at += btreeKeySize {
-		child := span{be.Uint64(node.keys[at:]), within.to}
-		if next := at + btreeKeySize; next < len(node.keys) {
-			child.to = be.Uint64(node.keys[next:])
-		}
-		if child.from < within.from || child.to <= child.from || child.to > within.to {
-			return diskerr.Corrupt("B+tree out of order at block %d of the file", child.from)
-		}
-		if err := m.readNode(be.Uint64(node.pointers[at:]), node.level-1, child); err != nil {
+	for i := range count {
+		if err := m.readNode(be.Uint64(raw[(room+i)*btreeKeySize:]), level-1); err != nil {
 			return err
 		}
-		within.from = child.to
 	}
 	return nil
 }
 
-func (m *mapping) readNode(number uint64, level int, within span) error {
+func (m *mapping) readNode(number uint64, level int) error {
 	raw, err := m.readBlock(number)
 	if err != nil {
 		return err
@@ -181,16 +150,12 @@ func (m *mapping) readNode(number uint64, level int, within span) error {
 	count := int(be.Uint16(raw[btRecords:]))
 	raw = raw[m.n.d.sb.btreeHeaderSize():]
 	if level > 0 {
-		node, err := splitNode(raw, level, count)
-		if err != nil {
-			return err
-		}
-		return m.readChildren(node, within)
+		return m.readChildren(raw, level, count)
 	}
 	if count == 0 || count > len(raw)/extentSize {
 		return diskerr.Corrupt("B+tree leaf of %d extents, with room for %d", count, len(raw)/extentSize)
 	}
-	return m.add(raw[:count*extentSize], within)
+	return m.add(raw[:count*extentSize])
 }
 
 func (s *superblock) btreeHeaderSize() int {
@@ -207,10 +172,6 @@ func (m *mapping) readBlock(number uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.seen[number] {
-		return nil, diskerr.Corrupt("B+tree of extents has block %d twice", number)
-	}
-	m.seen[number] = true
 	raw := make([]byte, d.sb.blockSize)
 	if err := readat.Full(d.r, raw, offset, "B+tree block"); err != nil {
 		return nil, err

@@ -16,33 +16,32 @@ import (
 const (
 	inodeMagic = "IN"
 
-	inMode         = 2
-	inVersion      = 4
-	inFormat       = 5
-	inLinksV1      = 6
-	inUID          = 8
-	inGID          = 12
-	inLinks        = 16
-	inBigExtents   = 24
-	inModTime      = 40
-	inSize         = 56
-	inExtents      = 76
-	inForkOffset   = 82
-	inFlags        = 90
-	inCoreSizeV2   = 100
-	inChecksum     = 100
-	inFlags2       = 120
-	inNumber       = 152
-	inUUID         = 160
-	inCoreSizeV3   = 176
-	inForkUnit     = 8
-	flagRealtime   = 0x1
-	flag2Bigtime   = 0x8
-	flag2NRExt64   = 0x10
-	bigtimeEpoch   = -1 << 31
-	inodeVersion1  = 1
-	inodeVersion3  = 3
-	maxInodeNumber = 1<<56 - 1
+	inMode        = 2
+	inVersion     = 4
+	inFormat      = 5
+	inLinksV1     = 6
+	inUID         = 8
+	inGID         = 12
+	inLinks       = 16
+	inBigExtents  = 24
+	inModTime     = 40
+	inSize        = 56
+	inExtents     = 76
+	inForkOffset  = 82
+	inFlags       = 90
+	inCoreSizeV2  = 100
+	inChecksum    = 100
+	inFlags2      = 120
+	inNumber      = 152
+	inUUID        = 160
+	inCoreSizeV3  = 176
+	inForkUnit    = 8
+	flagRealtime  = 0x1
+	flag2Bigtime  = 0x8
+	flag2NRExt64  = 0x10
+	bigtimeEpoch  = -1 << 31
+	inodeVersion1 = 1
+	inodeVersion3 = 3
 )
 
 // What the data fork of an inode holds: enum xfs_dinode_fmt.
@@ -76,9 +75,6 @@ func (d *driver) Inode(ino uint64) (filesystem.Inode, error) {
 }
 
 func (d *driver) readInode(ino uint64) (*inode, error) {
-	if ino > maxInodeNumber {
-		return nil, diskerr.Corrupt("a number that no inode has")
-	}
 	block, err := d.sb.offset(ino>>d.sb.inodeBits, 1)
 	if err != nil {
 		return nil, err
@@ -137,7 +133,7 @@ func (d *driver) parseInode(raw []byte, ino uint64) (*inode, error) {
 		return nil, diskerr.Corrupt("impossible size %d", size)
 	}
 	n.attr.Size = int64(size)
-	n.realtime = n.attr.Mode.IsRegular() && be.Uint16(raw[inFlags:])&flagRealtime != 0
+	n.realtime = be.Uint16(raw[inFlags:])&flagRealtime != 0
 	if d.sb.features.has(incompatNRExt64) && be.Uint64(raw[inFlags2:])&flag2NRExt64 != 0 {
 		n.extents = be.Uint64(raw[inBigExtents:])
 	}

@@ -16,7 +16,6 @@ const (
 	lrCycle      = 4
 	lrVersion    = 8
 	lrLength     = 12
-	lrTail       = 24
 	lrOperations = 40
 	lrUUID       = 304
 	lrSize       = 320
@@ -71,9 +70,6 @@ func (s *superblock) logIsClean(r io.ReaderAt) (bool, error) {
 			return false, err
 		}
 	}
-	if last.tail == head {
-		return true, nil
-	}
 	return l.isUnmount(last, head)
 }
 
@@ -111,18 +107,12 @@ func cycleOf(block []byte) uint32 {
 }
 
 // head returns the block where the next record goes, as xlog_find_head and
-// xlog_find_zeroed do: the first block of an older cycle, or of none.
+// xlog_find_zeroed do: the first block of an older cycle, or of none; the first
+// of all, if they are of one cycle.
 func (l *xlog) head() (int64, error) {
-	first, err := l.cycle(0)
-	if err != nil || first == 0 {
-		return 0, err
-	}
 	last, err := l.cycle(l.blocks - 1)
 	if err != nil {
 		return 0, err
-	}
-	if first == last {
-		return l.hole(l.blocks, last-1)
 	}
 	from, to := int64(0), l.blocks-1
 	for from+1 < to {
@@ -153,7 +143,7 @@ func (l *xlog) hole(head int64, old uint32) (int64, error) {
 	}
 	found, err := l.find(max(0, head-window), head, old)
 	if err == nil && found < 0 {
-		found = head % l.blocks
+		found = head
 	}
 	return found, err
 }
@@ -175,11 +165,9 @@ func (l *xlog) find(from, to int64, cycle uint32) (int64, error) {
 	return -1, nil
 }
 
-// record is a record of the log; the places are block numbers. Recovery starts
-// at tail.
+// record is a record of the log; the places are block numbers.
 type record struct {
 	start, body, end int64
-	tail             int64
 	operations       uint32
 }
 
@@ -205,8 +193,7 @@ func (l *xlog) parseRecord(header []byte, at int64) (record, error) {
 	body := at + l.headerBlocks(header)
 	length := (int64(be.Uint32(header[lrLength:])) + basicBlock - 1) / basicBlock
 	return record{
-		start: at, body: body % l.blocks, end: (body + length) % l.blocks,
-		tail: int64(be.Uint32(header[lrTail+4:])), operations: be.Uint32(header[lrOperations:]),
+		start: at, body: body % l.blocks, end: (body + length) % l.blocks, operations: be.Uint32(header[lrOperations:]),
 	}, nil
 }
 

@@ -126,6 +126,26 @@ func TestDamagedLogIsUnclean(t *testing.T) {
 		{"nothing", func([]byte) {}, ""},
 		{"never written", func(log []byte) { clear(log) }, ""},
 		{"torn after the unmount", func(log []byte) { copy(log[1024:], record(log, 2, 600)) }, ""},
+		{"a hole after the unmount", func(log []byte) {
+			copy(log[1536:], record(log, 3, 512))
+			put32(log[2048:], 1)
+		}, ""},
+		{"a hole at the end, after the unmount", func(log []byte) {
+			header := record(log, uint32(len(log)/512-20), 512)
+			put32(header[4:], 2)
+			put32(header[40:], 1)
+			for at := 512; at < len(log); at += 512 {
+				put32(log[at:], 2)
+			}
+			unmount := log[len(log)-20*512:]
+			copy(unmount, header)
+			unmount[512+9] = 0x20
+			put32(unmount[1024:], 1)
+			// The start was written anew, without an unmount.
+			put32(log[4:], 3)
+			put32(log[512:], 3)
+			log[512+9] = 0
+		}, ""},
 		{"another magic", func(log []byte) { log[0] = 1 }, "no record before its head"},
 		{"another file system's", func(log []byte) { log[304] ^= 1 }, "belongs to another file system"},
 		{"something after the unmount", func(log []byte) {
@@ -133,8 +153,8 @@ func TestDamagedLogIsUnclean(t *testing.T) {
 			put32(log[1024+512:], 1)
 		}, "must be recovered"},
 		{"no record after the unmount", func(log []byte) { put32(log[1024:], 1) }, "no record before its head"},
-		{"two operations", func(log []byte) { put32(log[28:], 7); put32(log[40:], 2) }, "must be recovered"},
-		{"no unmount", func(log []byte) { put32(log[28:], 7); log[512+9] = 0 }, "must be recovered"},
+		{"two operations", func(log []byte) { put32(log[40:], 2) }, "must be recovered"},
+		{"no unmount", func(log []byte) { log[512+9] = 0 }, "must be recovered"},
 		{"absurd length", func(log []byte) { put32(log[12:], 0xffffffff) }, "no record before its head"},
 		{"absurd size", func(log []byte) { put32(log[320:], 0xffffffff) }, "no record before its head"},
 		{"all of one cycle", func(log []byte) {
