@@ -18,6 +18,9 @@ import (
 // publish sends the disk to Glance and notes in the artifact what Glance then
 // says of it.
 func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifact) error {
+	if packed := a.report.Facts.Disk.Wrapping; len(packed) > 0 {
+		return fmt.Errorf("%s is packed (%v): Glance keeps a file as it is, and Nova unpacks none; unpack it before this post-processor", a.report.Image.Path, packed)
+	}
 	spec, err := p.imageSpec(a.report)
 	if err != nil {
 		return err

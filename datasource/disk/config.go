@@ -16,7 +16,8 @@ import (
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 
-	// The disk image to inspect, qcow2 or raw; which of them it is, is told by
+	// The disk image to inspect: qcow2, raw, VMDK, VHD, VHDX or VDI, also in an
+	// OVA or packed with gzip, xz or zstd. Which of them it is, is told by
 	// its content. It is only read.
 	Path string `mapstructure:"path" required:"true"`
 	// How long the inspection may take, such as `30s`. The default is `5m`.

@@ -25,8 +25,8 @@ const (
 
 const usage = `Usage: packer-plugin-openstack-ready inspect [OPTION…] IMAGE
 
-Says of a Linux disk image (qcow2 or raw) what OpenStack needs and the image
-lacks, without booting or mounting it.
+Says of a Linux disk image (qcow2, raw, VMDK, VHD, VHDX, VDI) what OpenStack
+needs and the image lacks, without booting or mounting it.
 
   --format table        a table for a terminal (default)
   --format json         the report as a document, schema ` + report.Schema + `
