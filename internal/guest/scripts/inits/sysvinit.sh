@@ -71,6 +71,11 @@ sysvinit_booting() {
   return 1
 }
 
-# sysvinit_stop_identity_writers: the scripts that save the seed run at
-# shutdown whatever was stopped before; where they save it is removed.
-sysvinit_stop_identity_writers() { :; }
+# sysvinit_stop_identity_writers: the script that saves the seed runs at shutdown
+# whatever was stopped before, unless it has no link there. At boot it saves too,
+# and update-rc.d makes the links again with the next package.
+sysvinit_stop_identity_writers() {
+  for ssiw_link in /etc/rc0.d/K??urandom /etc/rc6.d/K??urandom; do
+    remove "$ssiw_link"
+  done
+}
