@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
 
 // rawDisk writes the smallest file that counts as a raw disk: one sector with
@@ -74,7 +76,7 @@ func TestPackedDiskIsNotPublished(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk.gz")
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	content, err := os.ReadFile(rawDisk(t, filepath.Join(t.TempDir(), "disk")))
+	content, err := os.ReadFile(disktest.Debian(t))
 	if err != nil {
 		t.Fatal(err)
 	}
