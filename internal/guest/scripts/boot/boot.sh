@@ -126,7 +126,14 @@ last_error() {
 stage_grow() {
   rm -rf "$METADATA"
   note_host_keys
-  part 'growing the root file system' grow_root
+  if ! in_container; then
+    part 'growing the root file system' grow_root
+  fi
+}
+
+# in_container: where the disk is the host's (systemd, container-interface).
+in_container() {
+  [ -e "$ROOT/run/systemd/container" ] || tr '\000' '\n' 2>/dev/null <"$ROOT/proc/1/environ" | grep -q '^container='
 }
 
 # stage_keys: an instance ID that is not yet marked belongs to a new instance,
