@@ -1,6 +1,7 @@
 package guest_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,19 +85,24 @@ echo 'ENV{SYSTEMD_WANTS}="qemu-guest-agent.service"' >%{buildroot}/usr/lib/udev/
 /usr/lib/udev/rules.d/99-qemu-guest-agent.rules
 `
 
+// redhatRepository lets dnf find the packages, and rpm those that are installed.
+const redhatRepository = `
+rm -f /etc/os-release
+rpm --install --justdb --nodeps --noscripts /srv/repo/openssh-server-*.rpm /srv/repo/e2fsprogs-*.rpm
+mkdir -p /etc/yum.repos.d /usr/libexec
+printf '[local]\nname=local\nbaseurl=file:///srv/repo\ngpgcheck=0\n' >/etc/yum.repos.d/local.repo
+ln -s /usr/bin/python3 /usr/libexec/platform-python
+`
+
 // unreadyRedHat makes the container an EL 9 that lacks what the image guide asks
 // for. Names that Debian has differently, and what it lacks, are set up first;
 // dracut is kept to the modules that the test looks for, since it compresses long.
 const unreadyRedHat = `
-rm /etc/os-release
 printf 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.6"\nPRETTY_NAME="Rocky Linux 9.6 (Blue Onyx)"\n' >/etc/os-release
-rpm --install --justdb --nodeps --noscripts /srv/repo/openssh-server-*.rpm /srv/repo/e2fsprogs-*.rpm
 rm -f /srv/repo/openssh-server-* /etc/systemd/system/sshd.service /etc/systemd/system/multi-user.target.wants/ssh.service /lib/systemd/system/ssh*
-mkdir -p /srv/rest /etc/yum.repos.d /usr/libexec /usr/lib64/NetworkManager/1.46 /etc/sysconfig/network-scripts /etc/lvm/devices /run/sshd
+mkdir -p /srv/rest /usr/lib64/NetworkManager/1.46 /etc/sysconfig/network-scripts /etc/lvm/devices /run/sshd
 mv /srv/repo/repodata /srv/rest
 mv /srv/part /srv/repo/repodata
-printf '[local]\nname=local\nbaseurl=file:///srv/repo\ngpgcheck=0\n' >/etc/yum.repos.d/local.repo
-ln -s /usr/bin/python3 /usr/libexec/platform-python
 echo '. /etc/default/grub' >/usr/sbin/grub2-mkconfig
 ln -s /usr/bin/grub-editenv /usr/bin/grub2-editenv
 printf '#!/bin/sh\necho "$@" >>/var/lib/labelled\n' >/usr/sbin/restorecon
@@ -140,14 +146,9 @@ done
 `
 
 func TestUnreadyRockyIsMended(t *testing.T) {
-	for _, program := range []string{"rpmbuild", "createrepo_c"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s (Debian packages rpm and createrepo-c): to mend a guest with a real dnf is left out", program)
-		}
-	}
-	c := guesttest.NewContainerOf(t, "redhat", redhatPackages)
+	c := redhatContainer(t)
+	expectInstalls(t, c)
 	guest.Ran(t, "Rocky Linux 9", guest.PackageManager)
-	makeRepository(t, c.Dir+"/srv")
 	c.Chroot(t, unreadyRedHat)
 	c.Boot(t)
 
@@ -174,6 +175,64 @@ func TestUnreadyRockyIsMended(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// redhatContainer is one with a repository, which is no distribution yet.
+func redhatContainer(t *testing.T) *guesttest.Container {
+	t.Helper()
+	for _, program := range []string{"rpmbuild", "createrepo_c"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("needs %s (Debian packages rpm and createrepo-c): to mend a guest with a real dnf is left out", program)
+		}
+	}
+	c := guesttest.NewContainerOf(t, "redhat", redhatPackages)
+	makeRepository(t, c.Dir+"/srv")
+	c.Chroot(t, redhatRepository)
+	return c
+}
+
+// expectInstalls lets dnf install under the names of the family, and as yum,
+// while the container is not booted.
+func expectInstalls(t *testing.T, c *guesttest.Container) {
+	t.Helper()
+	c.Chroot(t, "mkdir -p /run/systemd/system")
+	for _, test := range []struct{ system, release, manager string }{
+		{"Fedora 43", `ID=fedora`, "dnf"},
+		{"AlmaLinux 10", `ID="almalinux"\nID_LIKE="rhel centos fedora"`, "dnf"},
+		{"Oracle Linux 8", `ID="ol"\nID_LIKE="fedora"`, "dnf"},
+		{"CentOS 8", `ID="centos"\nID_LIKE="rhel fedora"`, "dnf"},
+		{"Amazon Linux 2023", `ID="amzn"\nID_LIKE="fedora"`, "dnf"},
+		{"CentOS 7", `ID="centos"\nID_LIKE="rhel fedora"`, "yum"},
+	} {
+		t.Run(test.system, func(t *testing.T) {
+			guest.Ran(t, test.system, guest.PackageManager)
+			c.Chroot(t, "printf '"+test.release+"\nPRETTY_NAME=\""+test.system+"\"\n' >/etc/os-release; "+
+				"[ "+test.manager+" = dnf ] || mv /usr/bin/dnf /usr/bin/"+test.manager)
+			rep := installAgent(t, c)
+			if f := rep.Findings[0]; f.Verdict != requirement.Met || rep.Before[0].Verdict != requirement.Unmet {
+				t.Errorf("got %s, then %s: %v", rep.Before[0].Verdict, f.Verdict, f.Evidence)
+			}
+			c.Chroot(t, "rpm -q qemu-guest-agent; rpm --erase qemu-guest-agent; "+
+				"[ "+test.manager+" = dnf ] || mv /usr/bin/"+test.manager+" /usr/bin/dnf")
+		})
+	}
+	c.Chroot(t, "rmdir /run/systemd/system")
+}
+
+// installAgent mends the requirement guest-agent alone.
+func installAgent(t *testing.T, c *guesttest.Container) *report.Report {
+	t.Helper()
+	opts := guest.Options{}
+	for _, r := range requirement.SeenFrom(requirement.Guest) {
+		if r.ID != requirement.GuestAgent {
+			opts.Skip = append(opts.Skip, r.ID)
+		}
+	}
+	rep, err := guest.Run(context.Background(), guesttest.Exec{Shell: []string{"chroot", c.Dir, "/bin/sh", "-c"}}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rep
 }
 
 // makeRepository makes a repository of the packages of redhatSpec below dir, in

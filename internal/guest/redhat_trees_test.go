@@ -149,7 +149,7 @@ var elSystemd = with(elAny, card("ens192", "52:54:00:aa:bb:cc"), unit("firewalld
 	})
 
 const (
-	blsMenu = "insmod part_gpt\nif [ -z \"${kernelopts}\" ]; then\n  set kernelopts=\"root=UUID=1f5f ro rhgb quiet \"\nfi\ninsmod blscfg\nblscfg\nmenuentry 'UEFI Firmware Settings' {\n\tfwsetup\n}\n"
+	blsMenu = "insmod part_gpt\nif [ -z \"${kernelopts}\" ]; then\n  set kernelopts=\"root=UUID=1f5f ro rhgb quiet \"\nfi\ninsmod blscfg\nset timeout=5\nblscfg\nmenuentry 'UEFI Firmware Settings' {\n\tfwsetup\n}\n"
 	keyfile = "[connection]\nid=ens192\nuuid=0123\ntype=ethernet\ninterface-name=ens192\ntimestamp=1\n\n[ethernet]\nmac-address=52:54:00:AA:BB:CC\n\n[ipv4]\nmethod=auto\n"
 
 	elCloudConfig = `users:
