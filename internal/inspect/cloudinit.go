@@ -16,13 +16,13 @@ var generatorDirs = []string{
 	"/usr/lib/systemd/system-generators", "/lib/systemd/system-generators",
 }
 
-// cloudStages are the units of cloud-init's stages, each with its names before
+// cloudStages are the services of cloud-init's stages, each with its names before
 // and after 24.3 (cloud-init, Breaking changes).
 var cloudStages = [][]string{
-	{"cloud-init-local.service"},
-	{"cloud-init-network.service", "cloud-init.service"},
-	{"cloud-config.service"},
-	{"cloud-final.service"},
+	{"cloud-init-local"},
+	{"cloud-init", "cloud-init-network"},
+	{"cloud-config"},
+	{"cloud-final"},
 }
 
 // cloudInitFacts tells whether cloud-init is installed and runs at boot. What
@@ -62,24 +62,17 @@ func cloudSwitches(g *guest, n *notes) []string {
 	return off
 }
 
-// cloudUnitsOff returns the units of cloud-init that do not start at boot.
+// cloudUnitsOff returns the services of cloud-init that do not start at boot;
+// only systemd has a target for them.
 func cloudUnitsOff(g *guest) []string {
-	if _, ok := g.units.enabled(cloudTarget); !ok {
-		return []string{g.units.why(cloudTarget) + ", and no generator adds it"}
+	if g.units != nil && !g.services.isEnabled(cloudTarget) {
+		return []string{g.services.why(cloudTarget) + ", and no generator adds it"}
 	}
 	var off []string
 	for _, names := range cloudStages {
-		if _, _, ok := g.units.firstEnabled(names...); ok {
-			continue
+		if _, _, ok := g.services.firstEnabled(names...); !ok {
+			off = append(off, g.services.why(g.services.firstInstalled(names...)))
 		}
-		name := names[len(names)-1]
-		for _, candidate := range names {
-			if g.units.installed(candidate) {
-				name = candidate
-				break
-			}
-		}
-		off = append(off, g.units.why(name))
 	}
 	return off
 }
@@ -176,7 +169,7 @@ func cloudReady(g *guest, n *notes) bool {
 			n.lacks("cloud-init %s is installed, and does not run: %s", c.Version, by)
 		}
 	default:
-		via, _ := g.units.enabled(cloudTarget)
+		_, via, _ := g.services.firstEnabled(cloudTarget, cloudStages[0][0])
 		n.met("cloud-init %s (%s) is started by %s", c.Version, c.Program, via)
 	}
 	return c.Installed && c.Enabled
@@ -184,7 +177,7 @@ func cloudReady(g *guest, n *notes) bool {
 
 // cloudErr says what of cloud-init's set-up could not be read.
 func (g *guest) cloudErr() error {
-	for _, err := range []error{g.cloudOpen, g.units.err, g.config.err} {
+	for _, err := range []error{g.cloudOpen, g.services.err, g.config.err} {
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,10 @@ import (
 // service and the config drive.
 func datasource(g *guest) requirement.Finding {
 	n := &notes{}
+	if g.standsIn(n) {
+		n.met("%s asks the config drive, then the metadata service, on every machine", bootProgram)
+		return n.finding(requirement.Datasource)
+	}
 	if !cloudReady(g, n) {
 		return n.finding(requirement.Datasource)
 	}

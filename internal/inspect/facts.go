@@ -53,8 +53,8 @@ type OS struct {
 	IDLike     string `json:"id_like,omitempty"`
 	VersionID  string `json:"version_id,omitempty"`
 	PrettyName string `json:"pretty_name"`
-	// Init is the program that starts the system: systemd, or the name of what
-	// /sbin/init is.
+	// Init is what starts the system: systemd, openrc, upstart, sysvinit, or the
+	// name of what /sbin/init is.
 	Init string `json:"init"`
 }
 

@@ -74,6 +74,7 @@ func readyFiles() files {
 		"etc/systemd/system/cloud-init.target.wants/cloud-config.service":       "-> /lib/systemd/system/cloud-config.service",
 		"etc/systemd/system/cloud-init.target.wants/cloud-final.service":        "-> /lib/systemd/system/cloud-final.service",
 		"usr/lib/udev/rules.d/60-qemu-guest-agent.rules":                        "SUBSYSTEM==\"virtio-ports\", \\\n  ENV{SYSTEMD_WANTS}=\"qemu-guest-agent.service\"\n",
+		"usr/lib/udev/rules.d/80-net-setup-link.rules":                          "NAME=\"$env{ID_NET_NAME}\"\n",
 		"usr/sbin/qemu-ga":  "x",
 		"usr/sbin/sshd":     "x",
 		"usr/sbin/growpart": "x", "usr/sbin/resize2fs": "x", "usr/sbin/sfdisk": "x",
@@ -360,7 +361,7 @@ func TestNoFirewall(t *testing.T) {
 	uninitialized := files{"etc/machine-id": "uninitialized\n"}
 	preset := files{"etc/systemd/system-preset/00.preset": "disable nftables.service\n", "usr/lib/systemd/system-preset/90.preset": "enable nftables.*\n"}
 	judge(t, requirement.NoFirewall, []judged{
-		{"none", nil, nil, met, "none of 22 known firewalls"},
+		{"none", nil, nil, met, "none of 25 known firewalls"},
 		{"disabled", nftables, nil, met, "nftables.service: nothing that starts at boot pulls it in"},
 		{"enabled", enabled, nil, unmet, "nftables.service is started by /etc/systemd/system/sysinit.target.wants/nftables.service"},
 		{"masked", enabled.with(files{"etc/systemd/system/nftables.service": "-> /dev/null"}), nil, met, "masked by"},
@@ -409,8 +410,16 @@ func TestSSHKey(t *testing.T) {
 		{"keys refused", dropIn("allow_public_ssh_keys: false\n"), nil, unmet, "allow_public_ssh_keys: false"},
 		{"server takes no keys", files{"etc/ssh/sshd_config": "#x\nPubkeyAuthentication no\n"}, nil, unmet, "/etc/ssh/sshd_config:2"},
 		{"first setting counts", files{
-			"etc/ssh/sshd_config": "PubkeyAuthentication no\n", "etc/ssh/sshd_config.d/1.conf": "PubkeyAuthentication yes\n",
+			"etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nPubkeyAuthentication no\nUsePAM yes\n", "etc/ssh/sshd_config.d/1.conf": "PubkeyAuthentication yes\n",
 		}, nil, met, "the account debian"},
+		{"a file that is not included", files{
+			"etc/ssh/sshd_config": "PubkeyAuthentication no\nUsePAM yes\n", "etc/ssh/sshd_config.d/1.conf": "PubkeyAuthentication yes\n",
+		}, nil, unmet, "/etc/ssh/sshd_config:1"},
+		{"for some logins only", files{"etc/ssh/sshd_config": "UsePAM=yes\nMatch User a\n  PubkeyAuthentication no\n"}, nil, met, "the account debian"},
+		{"files that include each other", files{"etc/ssh/sshd_config": "Include sshd_config\n"}, nil, unknown, "include each other"},
+		{"without PAM", files{"etc/ssh/sshd_config": "#x\nUsePAM no\n"}, nil, unmet, "/etc/ssh/sshd_config:2: UsePAM no: the SSH server refuses"},
+		{"without PAM by default", files{"etc/ssh/sshd_config": "Port 22\n"}, nil, unmet, "has no UsePAM yes"},
+		{"SUSE's configuration", files{"usr/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nInclude /usr/etc/ssh/sshd_config.d/*.conf\nUsePAM no\n", "usr/etc/ssh/sshd_config.d/50-suse.conf": "UsePAM yes\n"}, nil, met, "the account debian"},
 		{"broken configuration", brokenCloudConfig, nil, unknown, "50.cfg: not YAML"},
 		{"a template", dropIn("## template: jinja\na: b\n"), nil, unknown, "50.cfg:1: a template"},
 	})
@@ -575,7 +584,7 @@ func TestDHCP(t *testing.T) {
 		{"netplan broken", noCloudInit.with(plan("network: [\n")), nil, unknown, "01.yaml: not YAML"},
 
 		{"ifupdown, eth0 by net.ifnames=0", noCloudNet.with(eth0).with(interfaces("auto eth0\niface eth0 inet dhcp\n")), nil, met, "/etc/network/interfaces:2: iface eth0 inet dhcp"},
-		{"ifupdown, eth0 without net.ifnames=0", noCloudNet.with(interfaces("auto eth0\niface eth0 inet dhcp\n")), nil, unmet, "the name is that of the build VM's card"},
+		{"ifupdown, eth0 without net.ifnames=0", noCloudNet.with(interfaces("auto eth0\niface eth0 inet dhcp\n")), nil, unmet, "configures the card eth0 by name"},
 		{"ifupdown, helper of the cloud images", noCloudNet.with(files{"usr/lib/udev/rules.d/75-cloud-ifupdown.rules": "x\n", "etc/network/cloud-ifupdown-helper": "x"}), nil, met, "bring every card up by DHCP"},
 		{"NetworkManager", noCloudNet.with(manager), nil, met, "NetworkManager.service is started by"},
 		{"NetworkManager without its default", noCloudNet.with(manager).with(files{"etc/NetworkManager/conf.d/a.conf": "[main]\nno-auto-default=*\n"}), nil, unmet, "a.conf:2: no-auto-default=*"},

@@ -10,10 +10,11 @@ import (
 // file tree and what was worked out from it once.
 type guest struct {
 	*tree
-	facts  *Facts
-	layout layout
-	config config
-	units  *units
+	facts    *Facts
+	layout   layout
+	config   config
+	services *services
+	units    *units // nil where the guest has another init than systemd
 	// installed knows the packages.
 	installed installed
 	// bootErr says why kernels and boot entries could not all be read,

@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -23,8 +24,10 @@ func identityReset(g *guest) requirement.Finding {
 // is no identity either, but makes systemd enable units again and ask questions
 // on the console (machine-id(5), First boot semantics).
 func machineIDs(g *guest, n *notes) {
-	text, _ := g.text(n, machineID)
+	text, there := g.text(n, machineID)
 	switch state, first := firstBoot(g, n); {
+	case first && g.units == nil && !there:
+		n.met("%s is not there, and %s does not need it", machineID, quote(g.facts.OS.Init))
 	case first:
 		n.unmet("%s: the first boot of an instance enables the units again and may ask questions on the console (machine-id(5)); leave the file empty", state)
 	case strings.TrimSpace(text) != "":
@@ -65,17 +68,21 @@ func hostKeys(g *guest, n *notes) {
 	n.met("SSH host keys are made at boot: %s", by)
 }
 
-const hostKeyUnit = "openstack-ready-hostkeys.service"
+const hostKeyUnit = "openstack-ready-hostkeys"
+
+// keyServices make host keys at boot: those of Red Hat's family, SUSE, Arch and
+// Debian.
+var keyServices = []string{"sshd-keygen", "ssh-keygen", "sshdgenkeys", "sshd-keygen.target"}
 
 // hostKeyMaker returns what makes host keys at boot.
 func hostKeyMaker(g *guest, n *notes) (string, bool) {
-	if via, ok := g.units.enabled(hostKeyUnit); ok {
-		return hostKeyUnit + " is started by " + via, true
-	}
-	for _, unit := range []string{"sshd-keygen.service", "ssh-keygen.service", "sshdgenkeys.service", "sshd-keygen.target"} {
-		if via, ok := g.units.enabled(unit); ok && !g.onlyFirstBoot(n, unit) {
-			return unit + " is started by " + via, true
+	for _, name := range append([]string{hostKeyUnit}, keyServices...) {
+		if via, ok := g.services.enabled(name); ok && !g.onlyFirstBoot(n, g.services.label(name)) {
+			return g.services.label(name) + " is started by " + via, true
 		}
+	}
+	if by, ok := sshMakesKeys(g, n); ok {
+		return by, true
 	}
 	if g.cloudErr() != nil || !g.facts.CloudInit.Enabled {
 		return "", false
@@ -87,13 +94,42 @@ func hostKeyMaker(g *guest, n *notes) (string, bool) {
 	return "", false
 }
 
+// keyCommand finds what makes keys in a unit or an init script; SUSE has a script
+// for it.
+var keyCommand = regexp.MustCompile(`ssh-?keygen|sshd-gen-keys`)
+
+// sshMakesKeys returns the line with which the SSH server's own unit or script
+// makes its keys: before it starts, in units of SUSE, and in the scripts of
+// EL 6, Alpine and Gentoo.
+func sshMakesKeys(g *guest, n *notes) (string, bool) {
+	for _, name := range []string{"sshd", "ssh"} {
+		if !g.services.isEnabled(name) {
+			continue
+		}
+		files := []string{path.Join(initScripts, g.services.label(name))}
+		if g.units != nil {
+			label := g.services.label(name)
+			files = append(g.units.dropIns[label], g.units.file(label))
+		}
+		for _, file := range files {
+			text, _ := g.text(n, file)
+			for line, setting := range settings(text) {
+				if keyCommand.MatchString(setting) && (g.units == nil || strings.HasPrefix(setting, "ExecStartPre=")) {
+					return at(file, line, setting), true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
 // onlyFirstBoot reports whether a unit asks for ConditionFirstBoot: with an
 // empty machine-id it never runs (systemd.unit(5)).
 func (g *guest) onlyFirstBoot(n *notes, unit string) bool {
-	file := g.units.file(unit)
-	if file == "" {
+	if g.units == nil || g.units.file(unit) == "" {
 		return false
 	}
+	file := g.units.file(unit)
 	text, _ := g.text(n, file)
 	for _, setting := range settings(text) {
 		key, value, _ := strings.Cut(setting, "=")
@@ -115,14 +151,22 @@ type kindOfFile struct {
 // (guestfs-tools, virt-sysprep operations dhcp-client-state, random-seed, …).
 var identityFiles = []kindOfFile{
 	{"DHCP lease", "/var/lib/dhcp", []string{"*.lease*"}},
-	{"DHCP lease", "/var/lib/dhclient", []string{"*.lease*"}},
+	{"DHCP lease", "/var/lib/dhcp3", []string{"*"}},
+	{"DHCP lease", "/var/lib/dhclient", []string{"*"}},
 	{"DHCP lease or DUID", "/var/lib/dhcpcd", []string{"*.lease*", "duid", "secret"}},
+	{"DHCP lease or DUID", "/var/lib/dhcpcd5", []string{"*.lease*", "duid", "secret"}},
+	{"DHCP lease", "/var/lib/wicked", []string{"*.xml"}},
 	{"DHCP DUID", "/etc", []string{"dhcpcd.duid"}},
-	{"DHCP lease or secret", "/var/lib/NetworkManager", []string{"*.lease", "secret_key", "timestamps", "seen-bssids"}},
+	{"DHCP lease or secret", "/var/lib/NetworkManager", []string{"*.lease", "*.state", "secret_key", "timestamps", "seen-bssids"}},
 	{"DHCP lease", "/var/lib/systemd/network", []string{"*"}},
 	{"random seed", "/var/lib/systemd", []string{"random-seed", "credential.secret"}},
 	{"random seed", "/var/lib/urandom", []string{"random-seed"}},
+	{"random seed", "/var/lib/misc", []string{"random-seed"}},
+	{"random seed", "/var/lib/seedrng", []string{"*"}},
 	{"random seed", "/boot/loader", []string{"random-seed"}},
+	{"random seed", "/efi/loader", []string{"random-seed"}},
+	{"machine's name at its repositories", "/var/lib/yum", []string{"uuid"}},
+	{"machine's name at its repositories", "/var/lib/zypp", []string{"AnonymousUniqueId"}},
 }
 
 // leftovers notes the files of some kinds that hold something.
@@ -175,7 +219,7 @@ func cloudState(g *guest, n *notes) {
 	} else if !absent(err) {
 		n.unknown("%s/instance: %v", dir, err)
 	}
-	for _, name := range []string{"instances", "sem"} {
+	for _, name := range []string{"instances", "sem", "data", "seed"} {
 		for _, entry := range g.names(n, path.Join(dir, name)) {
 			n.unmet("%s: cloud-init's state of an instance", quote(path.Join(dir, name, entry)))
 			found = true

@@ -67,11 +67,12 @@ func newGuest(t *tree, l layout, facts *Facts) *guest {
 	facts.Boot.Entries, facts.Boot.Loaders = bootEntries(t, boot, bootFolders)
 	g.bootErr = boot.err()
 
+	facts.OS.Init = findInit(t, facts.Boot.Entries)
 	cloud := &notes{}
 	if generated, ok := cloudGenerator(t, cloud); ok {
-		g.units = loadUnits(t, generated)
+		g.services, g.units = loadServices(t, facts.OS.Init, facts.Boot.Entries, generated)
 	} else {
-		g.units = loadUnits(t)
+		g.services, g.units = loadServices(t, facts.OS.Init, facts.Boot.Entries)
 	}
 	facts.CloudInit = cloudInitFacts(g, cloud)
 	facts.GuestAgent = guestAgentFacts(g, cloud)

@@ -1,67 +1,57 @@
 package inspect
 
 import (
-	"path"
 	"regexp"
 	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
-// firewallUnits are the units that load packet filter rules at boot.
-var firewallUnits = []string{
-	"firewalld.service", "nftables.service", "iptables.service", "ip6tables.service",
-	"netfilter-persistent.service", "iptables-persistent.service", "ufw.service",
-	"shorewall.service", "shorewall6.service", "shorewall-lite.service", "shorewall6-lite.service",
-	"ferm.service", "firehol.service", "arno-iptables-firewall.service",
-	"apf.service", "apf-firewall.service", "csf.service", "uif.service", "vuurmuur.service", "awall.service",
-	"SuSEfirewall2.service", "SuSEfirewall2_init.service",
+// firewalls are the services that load packet filter rules at boot.
+var firewalls = []string{
+	"firewalld", "nftables", "nftables-load", "iptables", "ip6tables", "netfilter-persistent", "iptables-persistent", "ufw",
+	"shorewall", "shorewall6", "shorewall-lite", "shorewall6-lite", "shorewall-init",
+	"ferm", "firehol", "arno-iptables-firewall", "apf", "apf-firewall", "csf", "uif", "vuurmuur", "awall",
+	"SuSEfirewall2", "SuSEfirewall2_init", "SuSEfirewall2_setup",
 }
 
 // noFirewall looks whether one of the known firewalls starts at boot, or comes
 // back at the first boot, and whether a script loads rules.
 func noFirewall(g *guest) requirement.Finding {
 	n := &notes{}
-	if g.units.err != nil {
-		n.unknown("%v", g.units.err)
+	if g.services.err != nil {
+		n.unknown("%v", g.services.err)
 	}
 	installed := 0
-	for _, unit := range firewallUnits {
-		if g.units.installed(unit) {
+	for _, name := range firewalls {
+		if g.services.installed(name) {
 			installed++
-			firewallUnit(g, n, unit)
+			firewall(g, n, name)
 		}
 	}
 	ruleScripts(g, n)
 	if installed == 0 {
-		n.met("none of %d known firewalls has a unit in %s", len(firewallUnits), strings.Join(unitDirs, ", "))
+		n.met("none of %d known firewalls is in %s", len(firewalls), strings.Join(g.services.places(), ", "))
 	}
 	return n.finding(requirement.NoFirewall)
 }
 
-// firewallUnit notes whether one firewall starts.
-func firewallUnit(g *guest, n *notes, unit string) {
-	if unit == "ufw.service" && !ufwOn(g, n) {
+// firewall notes whether one firewall starts.
+func firewall(g *guest, n *notes, name string) {
+	if name == "ufw" && !ufwOn(g, n) {
 		return
 	}
-	if via, ok := g.units.enabled(unit); ok {
-		n.unmet("%s is started by %s", unit, via)
+	label := g.services.label(name)
+	if via, ok := g.services.enabled(name); ok {
+		n.unmet("%s is started by %s", label, via)
 		return
 	}
-	if state, ok := firstBoot(g, n); ok && comesBack(g, unit) {
-		_, by := g.units.presetEnables(unit)
-		n.unmet("%s is off, and comes back: %s makes the first boot of an instance enable the units again (machine-id(5)), and %s", unit, state, by)
+	if state, ok := firstBoot(g, n); ok && g.units != nil && g.units.comesBack(label) {
+		_, by := g.units.presetEnables(label)
+		n.unmet("%s is off, and comes back: %s makes the first boot of an instance enable the units again (machine-id(5)), and %s", label, state, by)
 		return
 	}
-	n.met("%s", g.units.why(unit))
-}
-
-// comesBack reports whether systemd enables a unit at the first boot: presets
-// act on what is installed, installable and not masked.
-func comesBack(g *guest, unit string) bool {
-	_, masked := g.units.masked(unit)
-	enable, _ := g.units.presetEnables(unit)
-	return !masked && enable && g.units.installable(unit)
+	n.met("%s", g.services.why(name))
 }
 
 // ufwOn reads the switch that ufw's unit obeys, and notes where it is off.
@@ -86,11 +76,11 @@ func ufwOn(g *guest, n *notes) bool {
 // rulePattern finds a command that loads packet filter rules.
 var rulePattern = regexp.MustCompile(`(^|[\s/;&|])(ip6?tables(-restore)?|nft)\s+[-<a-z/]`)
 
-// ruleScripts notes the rules that ifupdown's hooks and rc.local load.
+// ruleScripts notes the rules that ifupdown's hooks and local scripts load.
 func ruleScripts(g *guest, n *notes) {
-	files := []string{"/etc/rc.local", "/etc/network/interfaces"}
-	for _, dir := range []string{"interfaces.d", "if-pre-up.d", "if-up.d"} {
-		files = append(files, g.glob(n, path.Join("/etc/network", dir), "*")...)
+	files := []string{"/etc/rc.local", "/etc/rc.d/rc.local", "/etc/init.d/boot.local", "/etc/network/interfaces"}
+	for _, dir := range []string{"/etc/network/interfaces.d", "/etc/network/if-pre-up.d", "/etc/network/if-up.d", "/etc/local.d"} {
+		files = append(files, g.glob(n, dir, "*")...)
 	}
 	for _, file := range files {
 		if info, err := g.stat(file); err != nil || !info.Mode().IsRegular() {

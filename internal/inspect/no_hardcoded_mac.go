@@ -21,8 +21,7 @@ type macPlace struct {
 	keys []string
 }
 
-// macPlaces are the places of every network stack that a Debian or Ubuntu guest
-// can have.
+// macPlaces are the places of every network stack.
 var macPlaces = []macPlace{
 	{"/etc/udev/rules.d", []string{"*.rules"}, []string{"address", "ID_NET_NAME_MAC"}},
 	{"/etc/systemd/network", []string{"*.link", "*.network", "*.netdev"}, []string{"macaddress"}},
@@ -40,10 +39,14 @@ var macPlaces = []macPlace{
 	{"/etc/cloud/cloud.cfg.d", []string{"*.cfg"}, nil},
 	{"/etc", []string{"iftab", "mactab", "dhcpcd.conf"}, nil},
 	{"/etc/dhcp", []string{"dhclient.conf"}, nil},
-	{"/etc/conf.d", []string{"net"}, nil},
-	{"/etc/default", []string{"grub"}, nil},
+	{"/etc/conf.d", []string{"net", "net.*"}, nil},
+	{"/etc/netctl", []string{"*"}, nil},
+	{"/etc/default", []string{"grub", "u-boot"}, nil},
 	{"/etc/default/grub.d", []string{"*.cfg"}, nil},
+	{"/etc", []string{"update-extlinux.conf"}, nil},
 	{"/etc/kernel", []string{"cmdline"}, nil},
+	{"/etc/cmdline.d", []string{"*.conf"}, nil},
+	{"/etc/dracut.conf.d", []string{"*.conf"}, nil},
 }
 
 // noHardcodedMAC looks for a card's address in every place where a network
@@ -63,11 +66,12 @@ func noHardcodedMAC(g *guest) requirement.Finding {
 			n.unmet("%s: %s", e.at(), mac)
 		}
 	}
+	persistentNames(g, n)
 	persistentGenerator(g, n)
 	if len(g.facts.Boot.Entries) == 0 {
 		n.unknown("kernel command lines: %v", errNoEntries)
 	}
-	n.met("no MAC address in %d files and boot entries of udev, ifupdown, netplan, systemd-networkd, NetworkManager, cloud-init and GRUB", looked)
+	n.met("no MAC address in %d files and boot entries of udev, ifupdown, ifcfg files, wicked, netplan, systemd-networkd, NetworkManager, netifrc, cloud-init and boot loaders", looked)
 	return n.finding(requirement.NoHardcodedMAC)
 }
 
@@ -118,6 +122,15 @@ func findMAC(line string) string {
 			return mac
 		}
 		line = line[m[5]:] // what separates two addresses belongs to both
+	}
+}
+
+// persistentNames notes something else than a file in the place of udev's rules,
+// which breaks what writes or copies them: cloud-init, initramfs-tools.
+func persistentNames(g *guest, n *notes) {
+	const rules = "/etc/udev/rules.d/70-persistent-net.rules"
+	if info, err := g.lstat(rules); err == nil && !info.Mode().IsRegular() {
+		n.unmet("%s is no regular file, which breaks what writes or copies it", rules)
 	}
 }
 

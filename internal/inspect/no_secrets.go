@@ -169,9 +169,21 @@ func passwordKind(field string) string {
 // secretFiles are what builds leave outside of homes.
 var secretFiles = []kindOfFile{
 	{"cloud credential", "/etc/openstack", []string{"clouds.yaml", "secure.yaml"}},
+	{"subscription's key", "/etc/pki/consumer", []string{"*.pem"}},
+	{"subscription's key", "/etc/pki/entitlement", []string{"*.pem"}},
+	{"subscription's credential", "/etc/sysconfig/rhn", []string{"systemid"}},
+	{"subscription's credential", "/etc/zypp/credentials.d", []string{"*"}},
+	{"subscription's credential", "/var/lib/ubuntu-advantage/private", []string{"machine-token.json"}},
 	{"installer's log", "/var/log/installer", []string{"*"}},
-	{"build log", "/var/log", []string{"cloud-init*.log", "cloud-init*.log.*"}},
-	{"installer's answers", "/root", []string{"*-ks.cfg", "preseed*.cfg"}},
+	{"installer's log", "/var/log/anaconda", []string{"*"}},
+	{"installer's log", "/var/log/YaST2", []string{"*"}},
+	{"build log", "/var/log", []string{
+		"cloud-init*.log", "cloud-init*.log.*", "dpkg.log*", "bootstrap.log", "alternatives.log*",
+		"anaconda.*", "dnf*.log*", "hawkey.log*", "yum.log*",
+	}},
+	{"build log", "/var/log/apt", []string{"*.log*"}},
+	{"build log", "/var/log/unattended-upgrades", []string{"*"}},
+	{"installer's answers", "/root", []string{"*-ks.cfg", "preseed*.cfg", "install.log*"}},
 	{"installer's answers", "/var/lib/preseed", []string{"*"}},
 }
 

@@ -27,7 +27,6 @@ func readOS(t *tree) (OS, error) {
 			return OS{}, fmt.Errorf("reading the guest's %s: %w", file, err)
 		}
 		os := parseOSRelease(string(b))
-		os.Init = initProgram(t)
 		return os, notLinux(os)
 	}
 	return OS{}, fmt.Errorf("the root file system has no readable %s; "+
@@ -81,9 +80,10 @@ func notLinux(os OS) error {
 // init/main.c), and a shell for trees without one.
 var initPrograms = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
 
-// initProgram names what /sbin/init is: systemd, or the program's own name.
-func initProgram(t *tree) string {
-	target, err := t.real("/sbin/init")
+// initProgram names what the kernel starts first, by the program behind a
+// link.
+func initProgram(t *tree, name string) string {
+	target, err := t.real(name)
 	if err != nil {
 		return ""
 	}

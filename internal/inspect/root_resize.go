@@ -24,21 +24,18 @@ func rootResize(g *guest) requirement.Finding {
 
 // What this project's provisioner puts into guests that cloud-init can not
 // grow.
-const (
-	growUnit    = "openstack-ready-grow.service"
-	growProgram = "/usr/libexec/openstack-ready/boot"
-)
+const growUnit = "openstack-ready-grow.service"
 
 // unitGrows notes our unit, which grows partition, logical volume and file
 // system, and the programs that it calls.
 func unitGrows(g *guest, n *notes) bool {
-	via, ok := g.units.enabled(growUnit)
+	via, ok := g.services.enabled(growUnit)
 	if !ok || g.layout.holder().mirror != nil {
 		return false
 	}
-	n.met("%s is started at boot by %s", growUnit, via)
-	if !g.has(n, growProgram) {
-		n.lacks("there is no %s, which %s runs", growProgram, growUnit)
+	n.met("%s is started at boot by %s", g.services.label(growUnit), via)
+	if !g.has(n, bootProgram) {
+		n.lacks("there is no %s, which %s runs", bootProgram, growUnit)
 	}
 	needs(g, n, "the partition can not be grown", "growpart", "sfdisk", "sgdisk", "parted")
 	if g.layout.root.lv != nil {

@@ -10,6 +10,10 @@ import (
 // to which.
 func sshKey(g *guest) requirement.Finding {
 	n := &notes{}
+	if g.standsIn(n) {
+		standInKeys(g, n)
+		return n.finding(requirement.SSHKey)
+	}
 	if !cloudReady(g, n) {
 		return n.finding(requirement.SSHKey)
 	}
@@ -21,6 +25,7 @@ func sshKey(g *guest) requirement.Finding {
 		n.unmet("%s: allow_public_ssh_keys: %s", v.where, v)
 	}
 	pubkeyLogin(g, n)
+	lockedLogin(g, n)
 	return n.finding(requirement.SSHKey)
 }
 
@@ -42,21 +47,36 @@ func keyAccount(g *guest, n *notes) {
 	}
 }
 
-// pubkeyLogin notes an SSH server that takes no keys. Of several settings the
-// first counts, and Debian includes sshd_config.d before all others.
+// standInKeys notes the account that the boot program gives the key to. One
+// other than root needs a way to become root.
+func standInKeys(g *guest, n *notes) {
+	user, where := g.standInSetting(n, "user", "root")
+	n.met("%s: the key goes to the account %s", where, quote(user))
+	if user != "root" {
+		needs(g, n, "the account "+quote(user)+" can not become root", "sudo", "doas")
+	}
+	pubkeyLogin(g, n)
+}
+
+// pubkeyLogin notes an SSH server that takes no keys.
 func pubkeyLogin(g *guest, n *notes) {
-	files := append(g.glob(n, "/etc/ssh/sshd_config.d", "*.conf"), "/etc/ssh/sshd_config")
-	for _, file := range files {
-		text, _ := g.text(n, file)
-		for line, setting := range settings(text) {
-			words := strings.Fields(strings.Replace(setting, "=", " ", 1))
-			if len(words) < 2 || !strings.EqualFold(words[0], "PubkeyAuthentication") {
-				continue
-			}
-			if strings.EqualFold(words[1], "no") {
-				n.unmet("%s", at(file, line, setting))
-			}
-			return
-		}
+	if s, ok := g.sshdSetting(n, "PubkeyAuthentication"); ok && strings.EqualFold(s.value, "no") {
+		n.unmet("%s", s.where)
+	}
+}
+
+// lockedLogin notes an SSH server that refuses the key of an account whose
+// password cloud-init locked: one without PAM takes a password that begins with
+// "!" for a locked account (openssh, platform.c, platform_locked_account).
+func lockedLogin(g *guest, n *notes) {
+	if !g.hasProgram(n, "sshd") {
+		return
+	}
+	s, ok := g.sshdSetting(n, "UsePAM")
+	switch {
+	case ok && !strings.EqualFold(s.value, "yes"):
+		n.unmet("%s: the SSH server refuses the key of an account whose password cloud-init locked", s.where)
+	case !ok && len(g.sshdSettings(n)) > 0:
+		n.unmet("the SSH server's configuration has no UsePAM yes: it refuses the key of an account whose password cloud-init locked")
 	}
 }

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -17,9 +16,6 @@ var unitDirs = []string{
 // maxUnits bounds the units that are followed from default.target.
 const maxUnits = 5000
 
-// errNoUnits says that the guest is not started by systemd.
-var errNoUnits = errors.New("there is no systemd unit default.target: only guests that systemd starts are read yet")
-
 // units knows which systemd units a guest starts at boot.
 type units struct {
 	t *tree
@@ -34,9 +30,9 @@ type units struct {
 	scripts map[string]string
 	// started: unit name to what starts it at boot.
 	started map[string]string
+	// off: unit name to the kernel argument that masks it.
+	off     map[string]string
 	presets []preset
-	// err says why not all of it could be read.
-	err error
 }
 
 // pull is one unit that another one pulls in, and the link or line that says so.
@@ -44,12 +40,11 @@ type pull struct{ unit, via string }
 
 // loadUnits reads the units of a guest and follows them from default.target
 // and from extra, the units that generators add.
-func loadUnits(t *tree, extra ...pull) *units {
+func loadUnits(t *tree, n *notes, entries []BootEntry, extra ...pull) *units {
 	u := &units{
-		t: t, files: map[string]string{}, pulls: map[string][]pull{},
-		dropIns: map[string][]string{}, scripts: map[string]string{}, started: map[string]string{},
+		t: t, files: map[string]string{}, pulls: map[string][]pull{}, dropIns: map[string][]string{},
+		scripts: map[string]string{}, started: map[string]string{}, off: map[string]string{},
 	}
-	n := &notes{}
 	for _, dir := range u.directories() {
 		u.index(n, dir)
 	}
@@ -57,13 +52,55 @@ func loadUnits(t *tree, extra ...pull) *units {
 	if u.files["default.target"] == "" {
 		n.unknown("%v", errNoUnits)
 	}
-	start := append([]pull{{"default.target", "default.target"}}, extra...)
+	start := append(u.kernelUnits(entries), extra...)
 	u.follow(n, append(append(start, u.sysvScripts(n)...), u.udevUnits(n)...))
-	if len(n.open) > 0 {
-		u.err = errors.New(strings.Join(cut(n.open), "; "))
-	}
 	return u
 }
+
+// kernelUnits returns what the kernel's arguments start, and notes what they
+// mask, where every boot entry says so (kernel-command-line(7);
+// systemd-debug-generator(8)).
+func (u *units) kernelUnits(entries []BootEntry) []pull {
+	start := []pull{{"default.target", "default.target"}}
+	for _, arg := range commonArguments(entries) {
+		key, unit, _ := strings.Cut(arg, "=")
+		switch key {
+		case "systemd.unit":
+			start[0] = pull{unit, "the kernel argument " + quote(arg)}
+		case "systemd.wants":
+			start = append(start, pull{unitName(unit), "the kernel argument " + quote(arg)})
+		case "systemd.mask":
+			u.off[unitName(unit)] = "the kernel argument " + quote(arg)
+		}
+	}
+	return start
+}
+
+// commonArguments returns the arguments that every normal entry has.
+func commonArguments(entries []BootEntry) []string {
+	var common []string
+	for i, e := range (Boot{Entries: entries}).normal() {
+		args := e.args()
+		if i == 0 {
+			common = args
+		}
+		common = slices.DeleteFunc(common, func(arg string) bool { return !slices.Contains(args, arg) })
+	}
+	return common
+}
+
+// unitName completes the name of a service.
+func unitName(service string) string {
+	switch path.Ext(service) {
+	case ".service", ".socket", ".target", ".path", ".timer", ".mount", ".device", ".slice", ".scope", ".swap", ".automount":
+		return service
+	}
+	return service + ".service"
+}
+
+func (u *units) label(service string) string { return unitName(service) }
+
+func (u *units) places() []string { return unitDirs }
 
 // directories returns unitDirs without those that are links to another one:
 // /lib is a link to /usr/lib where the guest has merged them.
@@ -137,6 +174,10 @@ func (u *units) file(unit string) string {
 // masked reports whether a unit is switched off by a link to /dev/null or an
 // empty file, and which.
 func (u *units) masked(unit string) (string, bool) {
+	unit = unitName(unit)
+	if by := u.off[unit]; by != "" {
+		return by, true
+	}
 	file := u.files[unit]
 	if file == "" {
 		return "", false
@@ -229,26 +270,20 @@ func (t *tree) udevRules(n *notes) []string {
 
 // installed reports whether there is a unit: its file, or an init script that a
 // runlevel starts.
-func (u *units) installed(unit string) bool { return u.file(unit) != "" || u.scripts[unit] != "" }
+func (u *units) installed(unit string) bool {
+	unit = unitName(unit)
+	return u.file(unit) != "" || u.scripts[unit] != ""
+}
 
 // enabled reports whether the guest starts unit at boot, and what starts it.
 func (u *units) enabled(unit string) (string, bool) {
-	via := u.started[unit]
+	via := u.started[unitName(unit)]
 	return via, via != ""
-}
-
-// firstEnabled returns the first of the units that is started at boot.
-func (u *units) firstEnabled(names ...string) (unit, via string, ok bool) {
-	for _, name := range names {
-		if via, ok := u.enabled(name); ok {
-			return name, via, true
-		}
-	}
-	return "", "", false
 }
 
 // why says why a unit is not started at boot.
 func (u *units) why(unit string) string {
+	unit = unitName(unit)
 	if file, off := u.masked(unit); off {
 		return fmt.Sprintf("%s is masked by %s", unit, file)
 	}
@@ -274,6 +309,14 @@ func (u *units) installable(unit string) bool {
 		}
 	}
 	return false
+}
+
+// comesBack reports whether systemd enables a unit at the first boot: presets
+// act on what is installed, installable and not masked.
+func (u *units) comesBack(unit string) bool {
+	_, masked := u.masked(unit)
+	enable, _ := u.presetEnables(unit)
+	return !masked && enable && u.installable(unit)
 }
 
 // preset is one line of a preset file (systemd.preset(5)).
