@@ -3,109 +3,90 @@ package inspect
 import (
 	"bufio"
 	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // Bounds of one initramfs.
 const (
-	maxUnpacked    = 2 << 30   // bytes after decompression
-	maxMembers     = 500000    // files in it
-	maxMemberName  = 4096      // bytes, as the kernel has it (init/initramfs.c, PATH_MAX)
-	maxWindow      = 128 << 20 // bytes of a decompressor's window
-	initramfsLayer = 2         // archives, and a compressed one behind them
+	maxUnpacked   = 1 << 30 // bytes after decompression, of all archives
+	maxMembers    = 500000  // files in it
+	maxMemberName = 4096    // bytes, as the kernel has it (init/initramfs.c, PATH_MAX)
+	// initramfsLayers: archives, and archives in what is compressed.
+	initramfsLayers = 2
 )
 
 var (
 	errUnpacked = fmt.Errorf("unpacks to more than %d bytes", maxUnpacked)
 	errMembers  = fmt.Errorf("holds more than %d files", maxMembers)
+	// errStop says that the caller has seen enough.
+	errStop = errors.New("stop")
 )
 
-// initramfsNames calls yield with the name of every file in an initramfs until
-// it returns false: one or more cpio archives, zeros between them, the last ones
-// compressed (kernel, driver-api/early-userspace/buffer-format.rst).
-func initramfsNames(ctx context.Context, r io.Reader, yield func(name string) bool) error {
-	l := &lister{ctx: ctx, yield: yield}
-	err := l.archives(r, initramfsLayer)
+// member is one file in an initramfs.
+type member struct {
+	name string
+	// content need not be read; it ends with the file.
+	content io.Reader
+}
+
+// readInitramfs calls visit with every file of an initramfs until it returns
+// false: one or more cpio archives, each plain or compressed, zeros between
+// them. What early microcode is in comes first (kernel,
+// driver-api/early-userspace/buffer-format.rst).
+func readInitramfs(ctx context.Context, r io.Reader, visit func(member) bool) error {
+	l := &lister{ctx: ctx, visit: visit, left: maxUnpacked}
+	err := l.archives(bufio.NewReaderSize(r, packedBuffer), initramfsLayers)
 	if errors.Is(err, errStop) {
 		return nil
 	}
 	return err
 }
 
-// errStop says that the caller has seen enough.
-var errStop = errors.New("stop")
-
 type lister struct {
 	ctx     context.Context
-	yield   func(string) bool
+	visit   func(member) bool
 	members int
+	left    int64 // bytes that may still be unpacked
 }
 
-func (l *lister) archives(r io.Reader, layers int) error {
-	b := bufio.NewReaderSize(r, 64<<10)
+func (l *lister) archives(r *bufio.Reader, layers int) error {
 	for {
-		if err := skipZeros(b); err != nil {
+		if err := skipZeros(r); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
 		}
-		magic, err := b.Peek(6)
+		magic, err := r.Peek(6)
 		if err != nil {
 			return fmt.Errorf("ends in the middle of an archive's first bytes: %w", err)
 		}
-		if bytes.HasPrefix(magic, []byte("07070")) {
-			if err := l.archive(b); err != nil {
-				return err
-			}
-			continue
+		switch {
+		case bytes.HasPrefix(magic, []byte("07070")):
+			err = l.archive(r)
+		case layers == 1:
+			err = fmt.Errorf("is compressed twice, or no cpio archive: it starts with %x", magic)
+		default:
+			err = l.compressed(r, magic, layers)
 		}
-		return l.compressed(b, magic, layers)
+		if err != nil {
+			return err
+		}
 	}
 }
 
-// compressed lists what is in a compressed rest, which reaches to the end.
+// compressed lists what is in compressed data, to whose end it reads.
 func (l *lister) compressed(r *bufio.Reader, magic []byte, layers int) error {
-	if layers <= 1 {
-		return fmt.Errorf("is compressed twice, or no cpio archive: it starts with %x", magic)
-	}
 	unpacked, err := decompress(r, magic)
 	if err != nil {
 		return err
 	}
-	err = l.archives(&limited{r: unpacked, left: maxUnpacked}, layers-1)
+	err = l.archives(bufio.NewReaderSize(&limited{r: unpacked, left: &l.left}, packedBuffer), layers-1)
 	return errors.Join(err, unpacked.Close())
-}
-
-// decompress tells the compression from its first bytes (kernel,
-// lib/decompress.c).
-func decompress(r *bufio.Reader, magic []byte) (io.ReadCloser, error) {
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		return gzip.NewReader(r)
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
-	case bytes.HasPrefix(magic, []byte("\xfd7zXZ\x00")):
-		return io.NopCloser(newXZReader(r)), nil
-	case bytes.HasPrefix(magic, []byte{0x02, 0x21, 0x4c, 0x18}), bytes.HasPrefix(magic, []byte{0x04, 0x22, 0x4d, 0x18}):
-		return io.NopCloser(lz4.NewReader(r)), nil
-	case bytes.HasPrefix(magic, []byte("BZh")):
-		return io.NopCloser(bzip2.NewReader(r)), nil
-	}
-	return nil, fmt.Errorf("is compressed in a way that is not read: it starts with %x", magic)
 }
 
 // archive lists one cpio archive in the format newc, up to its trailer
@@ -120,16 +101,18 @@ func (l *lister) archive(r *bufio.Reader) error {
 		if name == "TRAILER!!!" {
 			return nil
 		}
-		if err := l.member(name); err != nil {
+		content := &io.LimitedReader{R: r, N: size}
+		if err := l.member(member{name, content}); err != nil {
 			return err
 		}
-		if err := skip(r, &pos, size); err != nil {
+		pos += size - content.N
+		if err := skip(r, &pos, content.N); err != nil {
 			return fmt.Errorf("ends in the middle of %q: %w", quote(name), err)
 		}
 	}
 }
 
-func (l *lister) member(name string) error {
+func (l *lister) member(m member) error {
 	l.members++
 	if l.members > maxMembers {
 		return errMembers
@@ -137,7 +120,7 @@ func (l *lister) member(name string) error {
 	if l.members%1024 == 0 && l.ctx.Err() != nil {
 		return l.ctx.Err()
 	}
-	if !l.yield(name) {
+	if !l.visit(m) {
 		return errStop
 	}
 	return nil
@@ -203,20 +186,21 @@ func skipZeros(r *bufio.Reader) error {
 	}
 }
 
-// limited fails, other than io.LimitedReader, when there is more to read.
+// limited fails, other than io.LimitedReader, when there is more to read. What
+// is left may be shared with others.
 type limited struct {
 	r    io.Reader
-	left int64
+	left *int64
 }
 
 func (l *limited) Read(p []byte) (int, error) {
-	if l.left <= 0 {
+	if *l.left <= 0 {
 		return 0, errUnpacked
 	}
-	if int64(len(p)) > l.left {
-		p = p[:l.left]
+	if int64(len(p)) > *l.left {
+		p = p[:*l.left]
 	}
 	n, err := l.r.Read(p)
-	l.left -= int64(n)
+	*l.left -= int64(n)
 	return n, err
 }

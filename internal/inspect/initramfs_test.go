@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz"
+	"github.com/ulikunitz/xz/lzma"
 )
 
 // cpioOf is an archive in the format newc with small files (cpio(5)).
@@ -36,6 +37,16 @@ func cpioOf(names ...string) string {
 
 func pad(b *strings.Builder) { b.WriteString("\x00\x00\x00"[:-b.Len()&3]) }
 
+// namesIn lists the files of an initramfs.
+func namesIn(image string) ([]string, error) {
+	var names []string
+	err := readInitramfs(context.Background(), strings.NewReader(image), func(m member) bool {
+		names = append(names, m.name)
+		return true
+	})
+	return names, err
+}
+
 func moduleFiles(names ...string) []string {
 	paths := make([]string, len(names))
 	for i, name := range names {
@@ -43,6 +54,9 @@ func moduleFiles(names ...string) []string {
 	}
 	return paths
 }
+
+// kinds are what squeezed knows.
+func kinds() []string { return []string{"none", "gzip", "zstd", "xz", "lz4", "lz4-legacy", "lzma"} }
 
 // squeezed returns data as one of the kernel's compressions has it.
 func squeezed(t *testing.T, kind, data string) string {
@@ -59,6 +73,8 @@ func squeezed(t *testing.T, kind, data string) string {
 		w, err = zstd.NewWriter(&b)
 	case "xz":
 		w, err = xz.WriterConfig{BlockSize: 1000, CheckSum: xz.CRC32}.NewWriter(&b)
+	case "lzma":
+		w, err = lzma.NewWriter(&b)
 	case "lz4":
 		w = lz4.NewWriter(&b)
 	case "lz4-legacy":
@@ -83,14 +99,10 @@ func TestInitramfsNames(t *testing.T) {
 	for i := range 300 {
 		many = append(many, fmt.Sprintf("usr/lib/file-%d", i))
 	}
-	for _, kind := range []string{"none", "gzip", "zstd", "xz", "lz4", "lz4-legacy"} {
+	for _, kind := range kinds() {
 		t.Run(kind, func(t *testing.T) {
 			image := cpioOf("early") + strings.Repeat("\x00", 512) + cpioOf("second") + squeezed(t, kind, cpioOf(many...))
-			var got []string
-			err := initramfsNames(context.Background(), strings.NewReader(image), func(name string) bool {
-				got = append(got, name)
-				return true
-			})
+			got, err := namesIn(image)
 			if want := append([]string{"early", "second"}, many...); err != nil || !slices.Equal(got, want) {
 				t.Errorf("got %d names, %v; want %d", len(got), err, len(want))
 			}
@@ -98,12 +110,48 @@ func TestInitramfsNames(t *testing.T) {
 	}
 }
 
+// TestInitramfsInSeveralPieces: the kernel unpacks one archive after the other,
+// each compressed in its own way or not at all.
+func TestInitramfsInSeveralPieces(t *testing.T) {
+	for _, first := range kinds() {
+		if first == "lz4" {
+			continue // the kernel does not read frames
+		}
+		for _, between := range []int{0, 1, 4, 511} {
+			if first == "lz4-legacy" && between == 0 {
+				continue // to the kernel what follows is the length of a chunk
+			}
+			image := cpioOf("early") + squeezed(t, first, cpioOf("a", "b")) + strings.Repeat("\x00", between) +
+				squeezed(t, "gzip", cpioOf("c")) + strings.Repeat("\x00", between) + squeezed(t, first, cpioOf("d")) + strings.Repeat("\x00", between)
+			got, err := namesIn(image)
+			if want := []string{"early", "a", "b", "c", "d"}; err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s and gzip, %d zeros between: got %q, %v; want %q", first, between, got, err, want)
+			}
+		}
+	}
+}
+
+func TestContentOfAMemberCanBeRead(t *testing.T) {
+	for _, much := range []int64{0, 2, 100} {
+		var got []string
+		err := readInitramfs(context.Background(), strings.NewReader(squeezed(t, "zstd", cpioOf("a", "b", "c", "d", "e"))), func(m member) bool {
+			b, err := io.ReadAll(io.LimitReader(m.content, much))
+			got = append(got, m.name+"="+string(b))
+			return err == nil
+		})
+		want := map[int64]string{0: "a= b= c= d= e=", 2: "a= b=c c=co d=co e=co", 100: "a= b=c c=co d=con e=cont"}[much]
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("of %d bytes each: got %q, %v; want %s", much, got, err, want)
+		}
+	}
+}
+
 func TestInitramfsStopsWhenAllWasSeen(t *testing.T) {
 	image := cpioOf("a", "b", "c")
 	var got []string
-	err := initramfsNames(context.Background(), strings.NewReader(image[:300]), func(name string) bool {
-		got = append(got, name)
-		return name != "b"
+	err := readInitramfs(context.Background(), strings.NewReader(image[:300]), func(m member) bool {
+		got = append(got, m.name)
+		return m.name != "b"
 	})
 	if err != nil || !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("got %q, %v", got, err)
@@ -113,39 +161,41 @@ func TestInitramfsStopsWhenAllWasSeen(t *testing.T) {
 func TestDamagedInitramfsIsAnError(t *testing.T) {
 	whole := cpioOf("a", "b")
 	tests := map[string]string{
-		"no trailer":              whole[:len(whole)-130],
-		"bad magic":               whole[:112] + "070799" + whole[118:],
-		"bad number":              whole[:54] + "zzzzzzzz" + whole[62:],
-		"long name":               whole[:94] + "FFFFFFFF" + whole[102:],
-		"compressed twice":        squeezed(t, "gzip", squeezed(t, "gzip", whole)),
-		"cut gzip":                squeezed(t, "gzip", whole)[:30],
-		"cut xz":                  squeezed(t, "xz", whole)[:30],
-		"xz with other filters":   "\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x01\x04\x01\x00\x00\x00\x00",
-		"xz with 4 GiB of window": "\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x28\x00\x00\x00\x00",
-		"unknown":                 "\x01\x02\x03\x04\x05\x06\x07",
-		"short":                   "\x1f\x8b",
+		"no trailer":                whole[:len(whole)-130],
+		"bad magic":                 whole[:112] + "070799" + whole[118:],
+		"bad number":                whole[:54] + "zzzzzzzz" + whole[62:],
+		"long name":                 whole[:94] + "FFFFFFFF" + whole[102:],
+		"compressed twice":          squeezed(t, "gzip", squeezed(t, "gzip", whole)),
+		"cut gzip":                  squeezed(t, "gzip", whole)[:30],
+		"cut xz":                    squeezed(t, "xz", whole)[:30],
+		"xz with other filters":     "\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x01\x04\x01\x00\x00\x00\x00",
+		"xz with 4 GiB of window":   "\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x28\x00\x00\x00\x00",
+		"LZO":                       "\x89LZO\x00\x0d\x0a\x1a\x0a",
+		"lzma with 4 GiB of window": "\x5d\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00",
+		"unknown":                   "\x01\x02\x03\x04\x05\x06\x07",
+		"short":                     "\x1f\x8b",
 	}
 	for name, image := range tests {
-		err := initramfsNames(context.Background(), strings.NewReader(image), func(string) bool { return true })
-		if err == nil {
+		if _, err := namesIn(image); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
 func TestInitramfsIsBounded(t *testing.T) {
-	zeros := &limited{r: endless{}, left: 1000}
+	left := int64(1000)
+	zeros := &limited{r: endless{}, left: &left}
 	if n, err := io.Copy(io.Discard, zeros); n != 1000 || !errors.Is(err, errUnpacked) {
 		t.Errorf("read %d bytes, %v; want 1000 and %v", n, err, errUnpacked)
 	}
-	l := &lister{ctx: context.Background(), yield: func(string) bool { return true }, members: maxMembers}
-	if err := l.member("x"); !errors.Is(err, errMembers) {
+	l := &lister{ctx: context.Background(), visit: func(member) bool { return true }, members: maxMembers}
+	if err := l.member(member{name: "x"}); !errors.Is(err, errMembers) {
 		t.Errorf("one file too many: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	l = &lister{ctx: ctx, yield: func(string) bool { return true }, members: 1023}
-	if err := l.member("x"); !errors.Is(err, context.Canceled) {
+	l = &lister{ctx: ctx, visit: func(member) bool { return true }, members: 1023}
+	if err := l.member(member{name: "x"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -157,7 +207,7 @@ func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func TestInitramfsOfTheRealTools(t *testing.T) {
 	names := append(moduleFiles("virtio_blk", "virtio_net"), "init")
 	for tool, args := range map[string][]string{
-		"gzip": {"-n"}, "bzip2": nil, "zstd": {"-q", "-19"}, "xz": {"--check=crc32", "--lzma2=dict=1MiB"}, "lz4": {"-l"},
+		"gzip": {"-n"}, "bzip2": nil, "zstd": {"-q", "-19"}, "xz": {"--check=crc32", "--lzma2=dict=1MiB"}, "lz4": {"-l"}, "lzma": nil,
 	} {
 		t.Run(tool, func(t *testing.T) {
 			if _, err := exec.LookPath(tool); err != nil {
@@ -169,14 +219,34 @@ func TestInitramfsOfTheRealTools(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []string
-			err = initramfsNames(context.Background(), bytes.NewReader(image), func(name string) bool {
-				got = append(got, name)
-				return true
-			})
+			got, err := namesIn(string(image))
 			if err != nil || !slices.Equal(got, names) {
 				t.Errorf("got %q, %v; want %q", got, err, names)
 			}
 		})
 	}
+}
+
+func TestCutInitramfsIsAnError(t *testing.T) {
+	whole := cpioOf("a", "b", strings.Repeat("c", 200))
+	for _, kind := range kinds() {
+		image := squeezed(t, kind, whole)
+		for n := 1; n < len(image); n++ {
+			names, err := namesIn(image[:n])
+			if err == nil && len(names) < 3 {
+				t.Errorf("%s cut to %d of %d bytes: no error, and only %d files", kind, n, len(image), len(names))
+			}
+		}
+	}
+}
+
+func FuzzInitramfsNames(f *testing.F) {
+	f.Add([]byte(cpioOf("a", "b")))
+	f.Add([]byte("\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x16\x00\x00\x00\x00"))
+	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0})
+	f.Add([]byte{0x02, 0x21, 0x4c, 0x18, 4, 0, 0, 0, 1, 2, 3, 4})
+	f.Add([]byte("\x5d\x00\x00\x10\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00"))
+	f.Fuzz(func(_ *testing.T, image []byte) {
+		_, _ = namesIn(string(image))
+	})
 }

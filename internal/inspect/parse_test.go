@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"context"
 	"reflect"
 	"strings"
 	"testing"
@@ -177,20 +176,6 @@ func TestQuoteIsSafeToShow(t *testing.T) {
 	}
 }
 
-func TestCutInitramfsIsAnError(t *testing.T) {
-	whole := cpioOf("a", "b", strings.Repeat("c", 200))
-	for _, kind := range []string{"none", "gzip", "zstd", "xz", "lz4", "lz4-legacy"} {
-		image := squeezed(t, kind, whole)
-		for n := 1; n < len(image); n++ {
-			seen := 0
-			err := initramfsNames(context.Background(), strings.NewReader(image[:n]), func(string) bool { seen++; return true })
-			if err == nil && seen < 3 {
-				t.Errorf("%s cut to %d of %d bytes: no error, and only %d files", kind, n, len(image), seen)
-			}
-		}
-	}
-}
-
 func FuzzParseGrub(f *testing.F) {
 	f.Add(grubConfig("console=tty0"))
 	f.Add("linux \\\n'a\\' \"b\n")
@@ -237,15 +222,5 @@ func FuzzParseYAML(f *testing.F) {
 		c := config{root: merge(v, v)}
 		_, _ = c.modules("cloud_init_modules"), v.String()
 		_ = v.get("system_info", "default_user", "name").isTrue()
-	})
-}
-
-func FuzzInitramfsNames(f *testing.F) {
-	f.Add([]byte(cpioOf("a", "b")))
-	f.Add([]byte("\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x16\x00\x00\x00\x00"))
-	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0})
-	f.Add([]byte{0x02, 0x21, 0x4c, 0x18, 4, 0, 0, 0, 1, 2, 3, 4})
-	f.Fuzz(func(_ *testing.T, image []byte) {
-		_ = initramfsNames(context.Background(), strings.NewReader(string(image)), func(string) bool { return true })
 	})
 }

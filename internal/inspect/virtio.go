@@ -134,10 +134,10 @@ func searchInitramfs(ctx context.Context, g *guest, file string, wanted []string
 		return nil, nil, err
 	}
 	left = slices.Clone(wanted)
-	err = initramfsNames(ctx, f, func(name string) bool {
-		if i := slices.Index(left, moduleName(name)); i >= 0 {
+	err = readInitramfs(ctx, f, func(m member) bool {
+		if i := slices.Index(left, moduleName(m.name)); i >= 0 {
 			left = slices.Delete(left, i, i+1)
-			found = append(found, quote(name))
+			found = append(found, quote(m.name))
 		}
 		return len(left) > 0
 	})

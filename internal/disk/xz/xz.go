@@ -28,6 +28,13 @@ type Reader struct {
 	r             *bufio.Reader
 	maxDictionary int64
 	stream        *stream
+	one, ended    bool
+}
+
+// NewStreamReader returns a reader of the one stream that r begins with, which
+// takes nothing of what stands behind it.
+func NewStreamReader(r *bufio.Reader, maxDictionary int64) *Reader {
+	return &Reader{r: r, maxDictionary: maxDictionary, one: true}
 }
 
 // NewReader returns a reader of the streams in r, whose dictionaries have
@@ -39,7 +46,7 @@ func NewReader(r io.Reader, maxDictionary int64) *Reader {
 // Read unpacks. Damage and an end inside a stream are errors, io.EOF is the end
 // of the last stream.
 func (x *Reader) Read(p []byte) (int, error) {
-	for {
+	for !x.ended {
 		if x.stream == nil {
 			if err := x.next(); err != nil {
 				return 0, err
@@ -47,12 +54,16 @@ func (x *Reader) Read(p []byte) (int, error) {
 		}
 		n, err := x.stream.Read(p)
 		if errors.Is(err, io.EOF) {
-			x.stream, err = nil, x.skipPadding()
+			if x.stream, err = nil, io.EOF; !x.one {
+				err = x.skipPadding()
+			}
+			x.ended = errors.Is(err, io.EOF)
 		}
 		if n > 0 || err != nil {
 			return n, err
 		}
 	}
+	return 0, io.EOF
 }
 
 func (x *Reader) next() error {

@@ -1,6 +1,7 @@
 package xz_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -68,6 +69,21 @@ func TestReadsWhatXZPacks(t *testing.T) {
 			t.Errorf("got %d bytes, %v, want %d", len(got), err, 2*len(data))
 		}
 	})
+}
+
+func TestReadsOneStreamAndNothingBehindIt(t *testing.T) {
+	data := content()
+	file := bufio.NewReader(bytes.NewReader(append(packed(t, data, "-0"), "behind"...)))
+	one := xz.NewStreamReader(file, window)
+	if got, err := io.ReadAll(one); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(data))
+	}
+	if n, err := one.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("behind the end: got %d bytes, %v", n, err)
+	}
+	if behind, err := io.ReadAll(file); err != nil || string(behind) != "behind" {
+		t.Errorf("got %q, %v, want what stands behind the stream", behind, err)
+	}
 }
 
 // The packed size of a chunk of LZMA2 is not needed to unpack it: where it is
