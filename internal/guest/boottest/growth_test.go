@@ -131,7 +131,7 @@ openstack-ready: the user data has run
 === ` + name + ` status 0 user-data
 openstack-ready: the metadata is from the config drive ` + device + `
 === ` + name + ` status 0 again
-vm1 vm1 ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_rsa_key
+kernel: vm1, file: vm1, ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_rsa_key
 ` + firstKey + "\n" + secondKey + "\n"
 	if said != want {
 		t.Errorf("got\n%s\nwant\n%s", said, want)
@@ -140,12 +140,10 @@ vm1 vm1 ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_rsa_key
 
 func resize(t *testing.T, path string, size int64) {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
+	if _, err := os.Stat(path); err != nil {
+		writeFile(t, path, "", 0o644)
 	}
-	defer f.Close()
-	if err := f.Truncate(size); err != nil {
+	if err := os.Truncate(path, size); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,7 +1,7 @@
 package boottest
 
 import (
-	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -157,7 +157,7 @@ func systemProgram(t *testing.T, name string) string {
 func answer(status int, text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
-		fmt.Fprint(w, text)
+		_, _ = io.WriteString(w, text)
 	})
 }
 
@@ -174,7 +174,7 @@ func failing(path string, others http.Handler) http.Handler {
 // endless sends until the guest hangs up.
 func endless(w http.ResponseWriter, _ *http.Request) {
 	for {
-		if _, err := fmt.Fprint(w, strings.Repeat(" ", 64<<10)); err != nil {
+		if _, err := io.WriteString(w, strings.Repeat(" ", 64<<10)); err != nil {
 			return
 		}
 	}
@@ -182,7 +182,7 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 
 func breakOff(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", "5000")
-	fmt.Fprint(w, metaData)
+	_, _ = io.WriteString(w, metaData)
 }
 
 // silent takes the question and says nothing.

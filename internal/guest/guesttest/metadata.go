@@ -2,6 +2,7 @@ package guesttest
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -73,6 +74,6 @@ func Serve(content map[string]string) http.Handler {
 			http.Error(w, "<html>404 Not Found</html>", http.StatusNotFound)
 			return
 		}
-		fmt.Fprint(w, text)
+		_, _ = io.WriteString(w, text)
 	})
 }

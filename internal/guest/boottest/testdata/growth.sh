@@ -129,7 +129,7 @@ config_drive() {
     rm -rf /run/openstack-ready
     boot user-data
     echo "=== $1 status $status again"
-    echo "$(cat /proc/sys/kernel/hostname) $(cat /mnt/etc/hostname) $(cd /mnt/etc/ssh && echo *_key)"
+    echo "kernel: $(cat /proc/sys/kernel/hostname), file: $(cat /mnt/etc/hostname), $(cd /mnt/etc/ssh && echo *_key)"
     cat /mnt/root/.ssh/authorized_keys
     grep openstack-ready /proc/mounts
     echo "=== $1 end"

@@ -44,7 +44,7 @@ openrc_enable() {
 # (cloud-init, sysvinit/openrc; Alpine, setup-cloud-init).
 openrc_runlevel() {
   case $SERVICE in
-  cloud-init-local | networking | elogind) echo boot ;;
+  cloud-init-local | openstack-ready-grow | networking | elogind) echo boot ;;
   *) echo default ;;
   esac
 }
