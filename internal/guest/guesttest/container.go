@@ -15,13 +15,18 @@ import (
 	"time"
 )
 
-// releases are Debian's names of its versions.
-var releases = map[string]string{"11": "bullseye", "12": "bookworm", "13": "trixie"}
+// releases are Debian's names of its versions, and their kernels. That of
+// Debian 11 is the last in its main archive, as its newer ones leave the mirrors.
+var releases = map[string]struct{ suite, kernel string }{
+	"11": {"bullseye", "linux-image-5.10.0-32-cloud-amd64"},
+	"12": {"bookworm", "linux-image-cloud-amd64"},
+	"13": {"trixie", "linux-image-cloud-amd64"},
+}
 
-// basePackages make the container a server as an installer leaves it, with a
-// real kernel, initramfs and boot menu.
+// basePackages and a kernel make the container a server as an installer leaves
+// it, with a real initramfs and boot menu.
 const basePackages = "systemd,systemd-sysv,dbus,libpam-systemd,udev,openssh-server,sudo,ifupdown," +
-	"isc-dhcp-client,iproute2,nftables,initramfs-tools,linux-image-cloud-amd64,grub-pc-bin," +
+	"isc-dhcp-client,iproute2,nftables,initramfs-tools,grub-pc-bin," +
 	"grub2-common,e2fsprogs,ca-certificates,kmod,procps"
 
 // Container is a Debian system in a directory, which systemd-nspawn can boot.
@@ -45,17 +50,23 @@ func NewContainer(t testing.TB) *Container {
 // NewDebian is NewContainer with a version of Debian: 11, 12 or 13.
 func NewDebian(t testing.TB, version string) *Container {
 	t.Helper()
-	return unpack(t, "debian-"+version, releases[version], basePackages)
+	archive, suite, packages := debianArchive(version)
+	return unpack(t, archive, suite, packages)
+}
+
+func debianArchive(version string) (name, suite, packages string) {
+	r := releases[version]
+	return "debian-" + version, r.suite, basePackages + "," + r.kernel
 }
 
 // NewContainerOf is NewContainer with the given packages, separated by commas.
 // name is that of the archive.
 func NewContainerOf(t testing.TB, name, packages string) *Container {
 	t.Helper()
-	return unpack(t, name, releases["12"], packages)
+	return unpack(t, name, releases["12"].suite, packages)
 }
 
-func unpack(t testing.TB, name, release, packages string) *Container {
+func unpack(t testing.TB, name, suite, packages string) *Container {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: to mend a real Debian in a container is left out")
@@ -64,9 +75,18 @@ func unpack(t testing.TB, name, release, packages string) *Container {
 	need(t, "systemd-nspawn", "systemd-container")
 	need(t, "nsenter", "util-linux")
 	c := &Container{Dir: t.TempDir()}
-	run(t, "tar", "-C", c.Dir, "-xf", base(t, name, release, packages))
+	run(t, "tar", "-C", c.Dir, "-xf", base(t, name, suite, packages))
+	c.forgetDisk(t)
 	t.Cleanup(func() { c.Kill() })
 	return c
+}
+
+// forgetDisk spares dpkg its waiting for the disk, as no container outlives its test.
+func (c *Container) forgetDisk(t testing.TB) {
+	t.Helper()
+	if err := os.WriteFile(c.Dir+"/etc/dpkg/dpkg.cfg.d/test", []byte("force-unsafe-io\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func need(t testing.TB, program, pkg string) {
@@ -84,7 +104,7 @@ func run(t testing.TB, name string, args ...string) {
 }
 
 // base returns the archive of a system as it was installed.
-func base(t testing.TB, name, release, packages string) string {
+func base(t testing.TB, name, suite, packages string) string {
 	t.Helper()
 	_, self, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(self), "..", "..", "..", ".build", "guest")
@@ -96,7 +116,7 @@ func base(t testing.TB, name, release, packages string) string {
 		t.Fatal(err)
 	}
 	started := time.Now()
-	run(t, "mmdebstrap", "--quiet", "--variant=apt", "--include="+packages, release, archive+".part.tar")
+	run(t, "mmdebstrap", "--quiet", "--variant=apt", "--include="+packages, suite, archive+".part.tar")
 	if err := os.Rename(archive+".part.tar", archive); err != nil {
 		t.Fatal(err)
 	}
@@ -152,10 +172,19 @@ func (c *Container) booted() bool {
 	if c.leader == 0 {
 		return false
 	}
-	out, _ := c.As("root").Output("systemctl is-system-running")
+	out, _ := c.As("root").Output(bootState)
 	state := strings.TrimSpace(out)
 	return state == "running" || state == "degraded"
 }
+
+// bootState asks systemd, OpenRC or sysvinit whether the boot is over.
+const bootState = `if [ -d /run/systemd/system ]; then
+  systemctl is-system-running
+elif [ -d /run/openrc ]; then
+  test "$(cat /run/openrc/softlevel)" = default && test -z "$(ls /run/openrc/starting)" && echo running
+elif /sbin/runlevel | grep -q 2 && ! pgrep -f '^/bin/sh /etc/init.d/rc '; then
+  echo running
+fi`
 
 // findLeader returns the container's process 1, a child of systemd-nspawn.
 func (c *Container) findLeader() int {
@@ -166,7 +195,7 @@ func (c *Container) findLeader() int {
 	}
 	for _, child := range strings.Fields(string(b)) {
 		comm, err := os.ReadFile("/proc/" + child + "/comm")
-		if err == nil && strings.TrimSpace(string(comm)) == "systemd" {
+		if name := strings.TrimSpace(string(comm)); err == nil && (name == "systemd" || name == "init") {
 			leader, _ := strconv.Atoi(child)
 			return leader
 		}
@@ -186,7 +215,7 @@ func (c *Container) As(user string) Exec {
 // Shutdown powers the container off, as a build's shutdown command does.
 func (c *Container) Shutdown(t testing.TB) {
 	t.Helper()
-	if _, err := c.As("root").Output("systemctl poweroff"); err != nil {
+	if _, err := c.As("root").Output("/sbin/poweroff"); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})

@@ -51,7 +51,9 @@ extlinux_mend() {
     edit_file "$U_BOOT_DEFAULTS" rewrite_assignment U_BOOT_PARAMETERS ro
   fi
   edit_file "$(extlinux_menu)" rewrite_arguments '[Aa][Pp][Pp][Ee][Nn][Dd]'
-  mark_boot_menu
+  if has_program update-extlinux || has_program u-boot-update; then
+    mark_boot_menu
+  fi
 }
 
 extlinux_rebuild() {
