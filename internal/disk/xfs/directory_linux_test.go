@@ -1,13 +1,17 @@
 package xfs_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
@@ -144,6 +148,72 @@ func thinOut(t testing.TB, dir string) {
 			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+}
+
+// TestDirectoryBlocksInPiecesAreRead fills the file system with files of one
+// block, and makes a directory where every other one was.
+func TestDirectoryBlocksInPiecesAreRead(t *testing.T) {
+	disktest.Need(t, "reading directories in pieces", "mkfs.xfs", "xfs_db", "xfs_io")
+	path := disktest.XFS(t, "", 16, "-b", "size=1024", "-n", "size=65536", "-m", "reflink=0,finobt=0,inobtcount=0")
+	var want []string
+	mounted(t, path, func(dir string) {
+		// Linux keeps blocks for itself, in one piece.
+		disktest.Run(t, "xfs_io", "-x", "-c", "resblks 0", dir)
+		count := fillUp(t, dir)
+		rest := bytes.Repeat([]byte("rest"), 4<<20)
+		if err := os.WriteFile(filepath.Join(dir, "rest"), rest, 0o600); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("got %v, want a full file system", err)
+		}
+		disktest.Run(t, "sync", "-f", dir)
+		for i := 0; i < count; i += 2 {
+			if err := os.Remove(filepath.Join(dir, fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		disktest.Run(t, "sync", "-f", dir)
+		linkMany(t, filepath.Join(dir, "1"), filepath.Join(dir, "pieces"))
+		want = names(t, os.DirFS(dir), "pieces")
+	})
+	fsys := openFS(t, path)
+	out := xfsdb(t, path, fmt.Sprintf("inode %d", inodeOf(t, fsys, "pieces")), "bmap")
+	if !regexp.MustCompile(`offset \d+ startblock .* count [1-9] `).MatchString(out) {
+		t.Fatalf("no block of the directory is in pieces:\n%s", out)
+	}
+	if got := names(t, fsys, "pieces"); !slices.Equal(got, want) {
+		t.Errorf("got %d names, want %d", len(got), len(want))
+	}
+}
+
+// fillUp makes files of one block until there is no room, and counts them.
+func fillUp(t testing.TB, dir string) int {
+	t.Helper()
+	for i := 0; ; i++ {
+		err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), []byte("x"), 0o600)
+		if errors.Is(err, syscall.ENOSPC) {
+			return i
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// linkMany fills a directory with names of one file, so that no inodes are
+// needed, until there is no room in one piece for its blocks.
+func linkMany(t testing.TB, file, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5000 {
+		err := os.Link(file, filepath.Join(dir, fmt.Sprintf("%0200d", i)))
+		if errors.Is(err, syscall.ENOSPC) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -127,8 +127,10 @@ func TestDamagedLogIsUnclean(t *testing.T) {
 		{"never written", func(log []byte) { clear(log) }, ""},
 		{"torn after the unmount", func(log []byte) { copy(log[1024:], record(log, 2, 600)) }, ""},
 		{"a hole after the unmount", func(log []byte) {
-			copy(log[1536:], record(log, 3, 512))
-			put32(log[2048:], 1)
+			copy(log[1536:], record(log, 3, 5120))
+			for at := 2048; at < 2048+5120; at += 512 {
+				put32(log[at:], 1)
+			}
 		}, ""},
 		{"a hole at the end, after the unmount", func(log []byte) {
 			header := record(log, uint32(len(log)/512-20), 512)
