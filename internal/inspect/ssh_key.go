@@ -24,8 +24,8 @@ func sshKey(g *guest) requirement.Finding {
 	if v := g.config.root.get("allow_public_ssh_keys"); v.isFalse() {
 		n.unmet("%s: allow_public_ssh_keys: %s", v.where, v)
 	}
-	pubkeyLogin(g, n)
-	lockedLogin(g, n)
+	settings, file := pubkeyLogin(g, n)
+	lockedLogin(g, n, settings, file)
 	return n.finding(requirement.SSHKey)
 }
 
@@ -58,25 +58,28 @@ func standInKeys(g *guest, n *notes) {
 	pubkeyLogin(g, n)
 }
 
-// pubkeyLogin notes an SSH server that takes no keys.
-func pubkeyLogin(g *guest, n *notes) {
-	if s, ok := g.sshdSetting(n, "PubkeyAuthentication"); ok && strings.EqualFold(s.value, "no") {
+// pubkeyLogin notes an SSH server that takes no keys, and returns its settings.
+func pubkeyLogin(g *guest, n *notes) (all sshdSettings, file string) {
+	all, file = g.sshdSettings(n)
+	if s, ok := all.first("PubkeyAuthentication"); ok && strings.EqualFold(s.value, "no") {
 		n.unmet("%s", s.where)
 	}
+	return all, file
 }
 
 // lockedLogin notes an SSH server that refuses the key of an account whose
 // password cloud-init locked: one without PAM takes a password that begins with
 // "!" for a locked account (openssh, platform.c, platform_locked_account).
-func lockedLogin(g *guest, n *notes) {
-	if !g.hasProgram(n, "sshd") {
+func lockedLogin(g *guest, n *notes, all sshdSettings, file string) {
+	if file == "" || !g.hasProgram(n, "sshd") {
 		return
 	}
-	s, ok := g.sshdSetting(n, "UsePAM")
+	const refuses = "the SSH server refuses the key of an account whose password cloud-init locked"
+	s, ok := all.first("UsePAM")
 	switch {
-	case ok && !strings.EqualFold(s.value, "yes"):
-		n.unmet("%s: the SSH server refuses the key of an account whose password cloud-init locked", s.where)
-	case !ok && len(g.sshdSettings(n)) > 0:
-		n.unmet("the SSH server's configuration has no UsePAM yes: it refuses the key of an account whose password cloud-init locked")
+	case !ok:
+		n.lacks("%s has no UsePAM yes: %s", file, refuses)
+	case !strings.EqualFold(s.value, "yes"):
+		n.unmet("%s: %s", s.where, refuses)
 	}
 }

@@ -17,23 +17,27 @@ const maxSSHDIncludes = 16
 // sshdSetting is a setting of the SSH server.
 type sshdSetting struct{ key, value, where string }
 
-// sshdSettings returns the settings that hold for every login, in the order in
-// which the server reads them; of several, the first counts (sshd_config(5)).
-func (g *guest) sshdSettings(n *notes) []sshdSetting {
+// sshdSettings are in the order in which the server reads them.
+type sshdSettings []sshdSetting
+
+// sshdSettings returns the settings that hold for every login, and the file that
+// they come from, "" where there is none; of several for one key, the first
+// counts (sshd_config(5)).
+func (g *guest) sshdSettings(n *notes) (s sshdSettings, file string) {
 	file, ok := g.first(n, sshdConfigs...)
 	if !ok {
-		return nil
+		return nil, ""
 	}
 	r := &sshdReader{g: g, n: n}
 	r.read(file, 0)
-	return r.settings
+	return r.settings, file
 }
 
 // sshdReader reads a file and what it includes.
 type sshdReader struct {
 	g        *guest
 	n        *notes
-	settings []sshdSetting
+	settings sshdSettings
 	files    int
 }
 
@@ -74,13 +78,12 @@ func (r *sshdReader) include(pattern, dir string, depth int) {
 	}
 }
 
-// sshdSetting returns the setting that counts, and false where the server has
-// its own default.
-func (g *guest) sshdSetting(n *notes, key string) (sshdSetting, bool) {
-	all := g.sshdSettings(n)
-	i := slices.IndexFunc(all, func(s sshdSetting) bool { return s.key == strings.ToLower(key) })
+// first returns the setting that counts, and false where the server has its own
+// default.
+func (s sshdSettings) first(key string) (sshdSetting, bool) {
+	i := slices.IndexFunc(s, func(setting sshdSetting) bool { return setting.key == strings.ToLower(key) })
 	if i < 0 {
 		return sshdSetting{}, false
 	}
-	return all[i], true
+	return s[i], true
 }
