@@ -131,7 +131,7 @@ openstack-ready: the user data has run
 === ` + name + ` status 0 user-data
 openstack-ready: the metadata is from the config drive ` + device + `
 === ` + name + ` status 0 again
-kernel: vm1, file: vm1, ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_rsa_key
+kernel: vm1, file: vm1, -----BEGIN OPENSSH PRIVATE KEY-----
 ` + firstKey + "\n" + secondKey + "\n"
 	if said != want {
 		t.Errorf("got\n%s\nwant\n%s", said, want)

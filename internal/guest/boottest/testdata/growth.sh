@@ -121,6 +121,7 @@ config_drive() {
   mknod "/mnt$2" b "$major" "$minor"
   mkdir -p /mnt/etc/ssh /mnt/root /mnt/sbin
   echo root:x:0:0:root:/root:/bin/sh >/mnt/etc/passwd
+  echo "an earlier instance's" >/mnt/etc/ssh/ssh_host_ed25519_key
   {
     boot keys
     echo "=== $1 status $status keys"
@@ -129,7 +130,7 @@ config_drive() {
     rm -rf /run/openstack-ready
     boot user-data
     echo "=== $1 status $status again"
-    echo "kernel: $(cat /proc/sys/kernel/hostname), file: $(cat /mnt/etc/hostname), $(cd /mnt/etc/ssh && echo *_key)"
+    echo "kernel: $(cat /proc/sys/kernel/hostname), file: $(cat /mnt/etc/hostname), $(cd /mnt/etc/ssh && head -n 1 ssh_host_ed25519_key)"
     cat /mnt/root/.ssh/authorized_keys
     grep openstack-ready /proc/mounts
     echo "=== $1 end"
