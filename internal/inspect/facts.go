@@ -61,9 +61,13 @@ type OS struct {
 // Kernel is one kernel that the image can boot.
 type Kernel struct {
 	Version string `json:"version"`
-	// Image and Initramfs are paths in the guest; empty where there is none.
+	// Image and Initramfs are paths in the guest; empty where there is none. They
+	// are the same where both are in a unified kernel image.
 	Image     string `json:"image"`
 	Initramfs string `json:"initramfs,omitempty"`
+	// Config is the file with its build configuration; empty where there is
+	// none.
+	Config string `json:"config,omitempty"`
 }
 
 // Boot says how the image can be started.

@@ -499,9 +499,15 @@ func TestXenPVKernel(t *testing.T) {
 	kernel := func(config string) files {
 		return files{"boot/vmlinuz-" + old: "x", "boot/config-" + old: config, "boot/vmlinuz-" + version: gone}
 	}
+	const xenWithModule = "CONFIG_XEN=y\nCONFIG_PARAVIRT=y\nCONFIG_XEN_BLKDEV_FRONTEND=m\nCONFIG_XEN_NETDEV_FRONTEND=m\n"
+	initrd := func(names []string) files { return files{"boot/initrd.img-" + old: cpioOf(names...)} }
 	judge(t, requirement.XenPVKernel, []judged{
 		{"new", nil, nil, notApplicable, version + " is 3.0 or newer"},
-		{"old with support", kernel("CONFIG_XEN=y\nCONFIG_PARAVIRT=y\nCONFIG_XEN_BLKDEV_FRONTEND=m\nCONFIG_XEN_NETDEV_FRONTEND=y\n"), nil, met, "CONFIG_XEN=y"},
+		{"old with support", kernel("CONFIG_XEN=y\nCONFIG_PARAVIRT=y\nCONFIG_XEN_BLKDEV_FRONTEND=y\nCONFIG_XEN_NETDEV_FRONTEND=m\n"), nil, met, "CONFIG_XEN=y"},
+		{"disk in the initramfs", kernel(xenWithModule).with(initrd(moduleFiles("xen-blkfront"))), nil, met, "kernel/xen-blkfront.ko"},
+		{"disk not in the initramfs", kernel(xenWithModule).with(initrd(moduleFiles("virtio_blk"))), nil, unmet, "xen_blkfront is not in the initramfs"},
+		{"disk as a module without initramfs", kernel(xenWithModule), nil, unmet, "the kernel has no initramfs"},
+		{"damaged initramfs", kernel(xenWithModule).with(files{"boot/initrd.img-" + old: "x"}), nil, unknown, "ends in the middle"},
 		{"old without", kernel("# CONFIG_XEN is not set\nCONFIG_PARAVIRT=y\nCONFIG_XEN_BLKDEV_FRONTEND=m\nCONFIG_XEN_NETDEV_FRONTEND=y\n"), nil, unmet, "CONFIG_XEN is not set"},
 		{"old as a module", kernel("CONFIG_XEN=m\nCONFIG_PARAVIRT=y\nCONFIG_XEN_BLKDEV_FRONTEND=m\nCONFIG_XEN_NETDEV_FRONTEND=y\n"), nil, unmet, "CONFIG_XEN is not set"},
 		{"classic", kernel("CONFIG_X86_64_XEN=y\n"), nil, met, "CONFIG_X86_64_XEN"},
@@ -517,7 +523,7 @@ func TestVirtio(t *testing.T) {
 	builtin := files{"usr/lib/modules/" + version + "/modules.builtin": "kernel/virtio_pci.ko\nkernel/virtio-blk.ko\nkernel/virtio_scsi.ko\nkernel/virtio_net.ko\n"}
 	module := func(name string) files { return files{"usr/lib/modules/" + version + "/kernel/" + name: gone} }
 	judge(t, requirement.Virtio, []judged{
-		{"in the initramfs", nil, nil, met, "/boot/initrd.img-" + version + ": usr/lib/modules/x/kernel/virtio_blk.ko"},
+		{"in the initramfs", nil, nil, met, "/boot/initrd.img-" + version + ": usr/lib/modules/x/kernel/virtio_pci.ko, usr/lib/modules/x/kernel/virtio_blk.ko"},
 		{"virtio_net", nil, nil, met, "virtio_net: /lib/modules/" + version + "/kernel/net/virtio_net.ko"},
 		{"config drive", nil, nil, met, "a config drive is read with ata_piix, ahci, sr_mod, isofs"},
 		{"built in", builtin.with(initrd(gone)), nil, met, "virtio_pci, virtio_blk, virtio_scsi are built in"},

@@ -17,6 +17,10 @@ type guest struct {
 	units    *units // nil where the guest has another init than systemd
 	// installed knows the packages.
 	installed installed
+	// drivers, by the kernel's version, and ramdisks, by their file, are what
+	// was read of them so far.
+	drivers  map[string]driversRead
+	ramdisks map[string]*ramdisk
 	// bootErr says why kernels and boot entries could not all be read,
 	// cloudOpen what stayed open of cloud-init's set-up.
 	bootErr, cloudOpen error

@@ -55,7 +55,10 @@ func Image(ctx context.Context, img *disk.Image) (*Result, error) {
 
 // newGuest reads what several findings need, once.
 func newGuest(t *tree, l layout, facts *Facts) *guest {
-	g := &guest{tree: t, facts: facts, layout: l, config: loadConfig(t), installed: loadInstalled(t, facts.OS)}
+	g := &guest{
+		tree: t, facts: facts, layout: l, config: loadConfig(t), installed: loadInstalled(t, facts.OS),
+		drivers: map[string]driversRead{}, ramdisks: map[string]*ramdisk{},
+	}
 	facts.Architecture, _ = architecture(t)
 	facts.Packages = g.installed.db
 	if g.installed.err != nil {
@@ -83,15 +86,15 @@ func newGuest(t *tree, l layout, facts *Facts) *guest {
 // looks holds the look at each requirement; image-format is not among them,
 // since it is about the file and not about the guest.
 var looks = map[requirement.ID]func(context.Context, *guest) requirement.Finding{
-	requirement.RootResize:      simple(rootResize),
+	requirement.RootResize:      rootResize,
 	requirement.PartitionLayout: simple(partitionLayout),
-	requirement.NoHardcodedMAC:  simple(noHardcodedMAC),
+	requirement.NoHardcodedMAC:  noHardcodedMAC,
 	requirement.SSHServer:       simple(sshServer),
 	requirement.NoFirewall:      simple(noFirewall),
 	requirement.SSHKey:          simple(sshKey),
 	requirement.UserData:        simple(userData),
 	requirement.ConsoleLog:      simple(consoleLog),
-	requirement.XenPVKernel:     simple(xenPVKernel),
+	requirement.XenPVKernel:     xenPVKernel,
 	requirement.Datasource:      simple(datasource),
 	requirement.Virtio:          virtio,
 	requirement.DHCP:            simple(dhcp),

@@ -196,7 +196,7 @@ func TestImageThatIsReady(t *testing.T) {
 	if facts.Architecture != "x86_64" || len(facts.Boot.Entries) != 2 || !facts.Boot.Entries[1].Recovery {
 		t.Errorf("architecture %q, entries %+v", facts.Architecture, facts.Boot.Entries)
 	}
-	if want := (Kernel{version, "/boot/vmlinuz-" + version, "/boot/initrd.img-" + version}); !slices.Equal(facts.Kernels, []Kernel{want}) {
+	if want := (Kernel{version, "/boot/vmlinuz-" + version, "/boot/initrd.img-" + version, ""}); !slices.Equal(facts.Kernels, []Kernel{want}) {
 		t.Errorf("kernels: %+v", facts.Kernels)
 	}
 	c := facts.CloudInit

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -203,6 +204,42 @@ func TestInitramfsIsBounded(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// TestInitramfsOfTheRealCpio: files, folders, links to files and to nothing, in
+// two archives as microcode comes before the rest.
+func TestInitramfsOfTheRealCpio(t *testing.T) {
+	if _, err := exec.LookPath("cpio"); err != nil {
+		t.Skip("needs cpio (Debian package cpio): an initramfs that it made is not read")
+	}
+	early, main := t.TempDir(), t.TempDir()
+	for _, step := range []error{
+		os.MkdirAll(early+"/kernel/x86/microcode", 0o755), os.WriteFile(early+"/kernel/x86/microcode/AuthenticAMD.bin", make([]byte, 5001), 0o600),
+		os.MkdirAll(main+"/usr/lib/modules", 0o755), os.WriteFile(main+"/usr/lib/modules/virtio_blk.ko", make([]byte, 70001), 0o600),
+		os.Symlink("usr/lib", main+"/lib"), os.Symlink("nowhere", main+"/x"), os.Link(main+"/usr/lib/modules/virtio_blk.ko", main+"/usr/lib/modules/virtio_net.ko"),
+	} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	image := ""
+	for _, dir := range []string{early, main} {
+		cmd := exec.Command("sh", "-c", "find . | LC_ALL=C sort | cpio --quiet -o -H newc")
+		cmd.Dir = dir
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		image += string(out)
+	}
+	got, err := namesIn(image)
+	want := []string{
+		".", "kernel", "kernel/x86", "kernel/x86/microcode", "kernel/x86/microcode/AuthenticAMD.bin",
+		".", "lib", "usr", "usr/lib", "usr/lib/modules", "usr/lib/modules/virtio_blk.ko", "usr/lib/modules/virtio_net.ko", "x",
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
 
 func TestInitramfsOfTheRealTools(t *testing.T) {
 	names := append(moduleFiles("virtio_blk", "virtio_net"), "init")

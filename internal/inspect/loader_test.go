@@ -313,7 +313,7 @@ func TestArgumentsOfARealEFIProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := commandLineSection(bytes.NewReader(b))
+	got, err := readSection(bytes.NewReader(b), ".cmdline", maxArguments)
 	if err != nil || strings.TrimRight(string(got), "\x00") != "root=UUID=1 console=ttyS0" {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -333,7 +333,7 @@ func TestDamagedEFIProgramsAreErrors(t *testing.T) {
 		"arguments cut off":  {program[:0x205], "can not be read"},
 	}
 	for name, tt := range tests {
-		if got, err := commandLineSection(strings.NewReader(tt.program)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if got, err := readSection(strings.NewReader(tt.program), ".cmdline", maxArguments); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %q, %v; want %q", name, got, err, tt.want)
 		}
 	}
@@ -379,10 +379,10 @@ func TestNewestComesFirst(t *testing.T) {
 	}
 }
 
-func FuzzCommandLineSection(f *testing.F) {
+func FuzzReadSection(f *testing.F) {
 	f.Add([]byte(efiProgram("console=ttyS0")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, err := commandLineSection(bytes.NewReader(b)); err == nil && len(got) > maxArguments {
+		if got, err := readSection(bytes.NewReader(b), ".cmdline", maxArguments); err == nil && len(got) > maxArguments {
 			t.Errorf("%d bytes of arguments", len(got))
 		}
 	})

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"path"
 	"regexp"
 	"strings"
@@ -51,7 +52,7 @@ var macPlaces = []macPlace{
 
 // noHardcodedMAC looks for a card's address in every place where a network
 // stack, udev or the boot loader would take it from.
-func noHardcodedMAC(g *guest) requirement.Finding {
+func noHardcodedMAC(ctx context.Context, g *guest) requirement.Finding {
 	n := &notes{}
 	if g.bootErr != nil {
 		n.unknown("kernel command lines: %v", g.bootErr)
@@ -68,11 +69,22 @@ func noHardcodedMAC(g *guest) requirement.Finding {
 	}
 	persistentNames(g, n)
 	persistentGenerator(g, n)
+	g.macsEarly(ctx, n)
 	if len(g.facts.Boot.Entries) == 0 {
 		n.unknown("kernel command lines: %v", errNoEntries)
 	}
 	n.met("no MAC address in %d files and boot entries of udev, ifupdown, ifcfg files, wicked, netplan, systemd-networkd, NetworkManager, netifrc, cloud-init and boot loaders", looked)
 	return n.finding(requirement.NoHardcodedMAC)
+}
+
+// macsEarly notes the addresses that were seen in an initramfs, as far as it is
+// read for its drivers; what cannot be read of it is told there.
+func (g *guest) macsEarly(ctx context.Context, n *notes) {
+	for _, k := range g.facts.Kernels {
+		for _, line := range g.ramdisk(ctx, k).macs {
+			n.unmet("%s", line)
+		}
+	}
 }
 
 // macsIn notes the addresses in one place, and returns how many files it read.

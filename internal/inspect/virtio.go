@@ -3,8 +3,6 @@ package inspect
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -30,10 +28,10 @@ func virtio(ctx context.Context, g *guest) requirement.Finding {
 		n.unknown("%v", g.bootErr)
 	}
 	if len(g.facts.Kernels) == 0 {
-		n.unknown("no kernel was found in /boot")
+		n.unknown("%v", errNoKernel)
 	}
 	for _, k := range g.facts.Kernels {
-		m, err := readModules(g, k)
+		m, err := g.modulesOf(k)
 		if err != nil {
 			n.unknown("%s: %v", quote(k.Version), err)
 			continue
@@ -42,106 +40,47 @@ func virtio(ctx context.Context, g *guest) requirement.Finding {
 		networkDriver(n, k, m)
 		configDrive(g, n, k, m)
 	}
+	if info, err := g.stat(lvmDevices); err == nil && info.Size() > 0 {
+		n.unmet("%s lists the disks of the build VM, and LVM takes no other", lvmDevices)
+	}
 	return n.finding(requirement.Virtio)
 }
 
-// modules are the drivers of one kernel.
-type modules struct {
-	dir     string
-	builtIn []string
-	files   map[string]string // module: its file, of those that are there
-}
+// lvmDevices is what lvmdevices(8) writes; LVM looks at every disk without it.
+const lvmDevices = "/etc/lvm/devices/system.devices"
 
-// readModules reads modules.builtin and modules.dep, by which modprobe goes.
-func readModules(g *guest, k Kernel) (modules, error) {
-	m := modules{dir: path.Join("/lib/modules", k.Version), files: map[string]string{}}
-	builtIn, err := g.read(path.Join(m.dir, "modules.builtin"), maxModules)
-	if err != nil {
-		return m, fmt.Errorf("%s/modules.builtin: %w", m.dir, err)
-	}
-	for file := range strings.Lines(string(builtIn)) {
-		m.builtIn = append(m.builtIn, moduleName(strings.TrimSpace(file)))
-	}
-	dep, err := g.read(path.Join(m.dir, "modules.dep"), maxModules)
-	if err != nil {
-		return m, fmt.Errorf("%s/modules.dep: %w", m.dir, err)
-	}
-	for line := range strings.Lines(string(dep)) {
-		file, _, _ := strings.Cut(line, ":")
-		if name := moduleName(file); m.wanted(name) {
-			switch _, err := g.stat(path.Join(m.dir, file)); {
-			case err == nil:
-				m.files[name] = path.Join(m.dir, file)
-			case !absent(err):
-				return m, fmt.Errorf("%s: %w", quote(path.Join(m.dir, file)), err)
-			}
-		}
-	}
-	return m, nil
-}
-
-func (m modules) wanted(name string) bool {
-	return name == "virtio_net" || slices.Contains(bootModules, name) || slices.Contains(driveModules, name) ||
-		slices.Contains(driveControllers["x86_64"], name)
-}
-
-// moduleName returns the name of a module's file, which may be compressed.
-func moduleName(file string) string {
-	for _, suffix := range []string{".ko", ".ko.xz", ".ko.zst", ".ko.gz"} {
-		if name, ok := strings.CutSuffix(path.Base(file), suffix); ok {
-			return strings.ReplaceAll(name, "-", "_")
-		}
-	}
-	return ""
-}
-
-// find returns where a module is, built in or a file.
-func (m modules) find(name string) (string, bool) {
-	if slices.Contains(m.builtIn, name) {
-		return "built in (" + m.dir + "/modules.builtin)", true
-	}
-	file, ok := m.files[name]
-	return file, ok
-}
+var errNoKernel = errors.New("no kernel was found in /boot, " + modulesDir + " and the EFI system partition")
 
 // diskDrivers notes the drivers that must be in the kernel or its initramfs.
 func diskDrivers(ctx context.Context, g *guest, n *notes, k Kernel, m modules) {
-	missing := slices.DeleteFunc(slices.Clone(bootModules), func(name string) bool { return slices.Contains(m.builtIn, name) })
+	missing := slices.DeleteFunc(slices.Clone(bootModules), func(name string) bool { return m.builtIn[name] })
 	if len(missing) == 0 {
-		n.met("%s: %s are built in (%s/modules.builtin)", quote(k.Image), strings.Join(bootModules, ", "), m.dir)
+		n.met("%s: %s are built in (%s)", quote(k.Image), strings.Join(bootModules, ", "), quote(m.said))
 		return
 	}
 	if k.Initramfs == "" {
 		n.lacks("%s: %s not built in, and the kernel has no initramfs", quote(k.Image), strings.Join(missing, ", "))
 		return
 	}
-	found, left, err := searchInitramfs(ctx, g, k.Initramfs, missing)
+	r := g.ramdisk(ctx, k)
+	var found, left []string
+	for _, name := range missing {
+		if file := r.found[name]; file != "" {
+			found = append(found, quote(file))
+		} else {
+			left = append(left, name)
+		}
+	}
 	switch {
-	case err != nil:
-		n.unknown("%s: %v", quote(k.Initramfs), err)
+	case r.err != nil:
+		n.unknown("%s: %v", quote(k.Initramfs), r.err)
+	case len(left) > 0 && r.inside != "":
+		n.unknown("%s: %s may be in %s, which is not read", quote(k.Initramfs), strings.Join(left, ", "), quote(r.inside))
 	case len(left) > 0:
 		n.unmet("%s: %s neither built in nor in the initramfs", quote(k.Initramfs), strings.Join(left, ", "))
 	default:
 		n.met("%s: %s", quote(k.Initramfs), strings.Join(found, ", "))
 	}
-}
-
-// searchInitramfs returns the files of the wanted modules in an initramfs, and
-// the modules that are not in it.
-func searchInitramfs(ctx context.Context, g *guest, file string, wanted []string) (found, left []string, err error) {
-	f, err := g.open(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	left = slices.Clone(wanted)
-	err = readInitramfs(ctx, f, func(m member) bool {
-		if i := slices.Index(left, moduleName(m.name)); i >= 0 {
-			left = slices.Delete(left, i, i+1)
-			found = append(found, quote(m.name))
-		}
-		return len(left) > 0
-	})
-	return found, left, errors.Join(err, f.Close())
 }
 
 // networkDriver notes virtio_net, which is loaded after / is mounted.

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -8,20 +9,20 @@ import (
 
 // xenPVKernel asks only kernels below 3.0, which may lack what paravirtualized
 // Xen needs.
-func xenPVKernel(g *guest) requirement.Finding {
+func xenPVKernel(ctx context.Context, g *guest) requirement.Finding {
 	n := &notes{}
 	if g.bootErr != nil {
 		n.unknown("%v", g.bootErr)
 	}
 	if len(g.facts.Kernels) == 0 {
-		n.unknown("no kernel was found in /boot")
+		n.unknown("%v", errNoKernel)
 	}
 	for _, k := range g.facts.Kernels {
-		switch older, ok := k.olderThan(3); {
+		switch older, ok := k.before3(0); {
 		case !ok:
 			n.unknown("%s: the version can not be told from the name", quote(k.Image))
 		case older:
-			xenConfig(g, n, k)
+			xenConfig(ctx, g, n, k)
 		default:
 			n.notApplicable("%s: %s is 3.0 or newer", quote(k.Image), quote(k.Version))
 		}
@@ -31,32 +32,48 @@ func xenPVKernel(g *guest) requirement.Finding {
 
 // xenConfig notes what the build configuration of an old kernel says: either
 // the paravirt_ops guest with its front ends, or a classic Xen kernel.
-func xenConfig(g *guest, n *notes, k Kernel) {
+func xenConfig(ctx context.Context, g *guest, n *notes, k Kernel) {
 	if strings.HasSuffix(k.Version, "xen") {
 		n.met("%s is a kernel built for Xen", quote(k.Image))
 		return
 	}
-	file := "/boot/config-" + k.Version
-	text, ok := g.text(n, file)
-	if !ok {
-		n.unknown("%s: there is no %s to tell whether it supports Xen", quote(k.Image), quote(file))
+	if k.Config == "" {
+		n.unknown("%s: there is no /boot/config-%s to tell whether it supports Xen", quote(k.Image), quote(k.Version))
 		return
 	}
-	options := map[string]string{}
-	for _, setting := range settings(text) {
-		key, value, _ := strings.Cut(setting, "=")
-		options[key] = value
+	options, err := g.readConfig(k)
+	if err != nil {
+		n.unknown("%v", err)
+		return
 	}
 	if options["CONFIG_X86_XEN"] == "y" || options["CONFIG_X86_64_XEN"] == "y" {
-		n.met("%s: CONFIG_X86_XEN or CONFIG_X86_64_XEN is y", quote(file))
+		n.met("%s: CONFIG_X86_XEN or CONFIG_X86_64_XEN is y", quote(k.Config))
 		return
 	}
 	for _, want := range []string{"CONFIG_XEN", "CONFIG_PARAVIRT", "CONFIG_XEN_BLKDEV_FRONTEND", "CONFIG_XEN_NETDEV_FRONTEND"} {
 		front := strings.HasSuffix(want, "FRONTEND")
 		if v := options[want]; v == "y" || (front && v == "m") {
-			n.met("%s: %s=%s", quote(file), want, v)
+			n.met("%s: %s=%s", quote(k.Config), want, v)
 		} else {
-			n.unmet("%s: %s is not set", quote(file), want)
+			n.unmet("%s: %s is not set", quote(k.Config), want)
 		}
+	}
+	if options["CONFIG_XEN_BLKDEV_FRONTEND"] == "m" {
+		xenDisk(ctx, g, n, k)
+	}
+}
+
+// xenDisk notes the driver of the disk, which must then be in the initramfs.
+func xenDisk(ctx context.Context, g *guest, n *notes, k Kernel) {
+	r := g.ramdisk(ctx, k)
+	switch file := r.found["xen_blkfront"]; {
+	case k.Initramfs == "":
+		n.lacks("%s: xen_blkfront is a module, and the kernel has no initramfs", quote(k.Image))
+	case r.err != nil:
+		n.unknown("%s: %v", quote(k.Initramfs), r.err)
+	case file == "":
+		n.unmet("%s: xen_blkfront is not in the initramfs", quote(k.Initramfs))
+	default:
+		n.met("%s: %s", quote(k.Initramfs), quote(file))
 	}
 }
