@@ -65,7 +65,7 @@ update-grub
 var unseeable = []requirement.ID{requirement.PartitionLayout}
 
 func TestUnreadyDebianIsMended(t *testing.T) {
-	for _, version := range []string{"12", "13"} {
+	for _, version := range []string{"11", "12", "13"} {
 		t.Run(version, func(t *testing.T) {
 			c := guesttest.NewDebian(t, version)
 			guest.Ran(t, "Debian "+version, guest.Booted)

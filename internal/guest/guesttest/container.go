@@ -209,7 +209,7 @@ func (c *Container) As(user string) Exec {
 		"nsenter", "--target", strconv.Itoa(c.leader), "--mount", "--uts", "--ipc", "--pid", "--cgroup",
 		"--root", "--wd=/", "env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "TERM=dumb",
 	}
-	return Exec{Shell: append(shell, "/usr/sbin/runuser", "-u", user, "--", "/bin/sh", "-c")}
+	return Exec{Shell: append(shell, "/sbin/runuser", "-u", user, "--", "/bin/sh", "-c")}
 }
 
 // Shutdown powers the container off, as a build's shutdown command does.

@@ -17,7 +17,8 @@ func Kernel(t *testing.T) (image, modules string) {
 	}
 	need(t, "mmdebstrap", "mmdebstrap")
 	dir := t.TempDir()
-	run(t, "tar", "-C", dir, "-xf", base(t, "debian-12", releases["12"], basePackages), "--wildcards", "./boot/vmlinuz-*", "./usr/lib/modules")
+	archive, suite, packages := debianArchive("12")
+	run(t, "tar", "-C", dir, "-xf", base(t, archive, suite, packages), "--wildcards", "./boot/vmlinuz-*", "./usr/lib/modules")
 	images, err := filepath.Glob(dir + "/boot/vmlinuz-*")
 	if err != nil || len(images) == 0 {
 		t.Fatalf("the Debian system has no kernel: %v", err)
