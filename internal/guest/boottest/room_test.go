@@ -81,7 +81,7 @@ var rooms = []struct {
 		"proc/self/mountinfo": "22 1 254:1 / / rw - ext4 /dev/mapper/root rw\n", "sys/dev/block/254:1/uevent": "DEVNAME=dm-0\n",
 		"sys/dev/block/254:1/dm/uuid": "CRYPT-LUKS2-abc\n", "sys/dev/block/254:1/dm/name": "root\n",
 	}, []string{"/dev/mapper/root, which is no LVM volume"}, 1, nil},
-	{"a root that is not known", files{"proc/self/mountinfo": "22 1 0:30 / / rw - overlay overlay rw\n"}, []string{"the root file system is overlay, which is not grown"}, 1, nil},
+	{"a root that is not known", files{"proc/self/mountinfo": "22 1 0:30 / / rw - overlay none rw\n"}, []string{"the root file system is overlay, which is not grown"}, 1, nil},
 	{"a container's root", with(disk(8388608, 512, "2048 2097152"), files{"run/systemd/container": "lxc\n"}), nil, 0, files{"calls": "-"}},
 }
 
