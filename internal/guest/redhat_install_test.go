@@ -19,7 +19,6 @@ import (
 func TestRedHatProgramsAreCalledAsTheirVersionsNeed(t *testing.T) {
 	needPrograms(t, "dash")
 	const logged = `echo "${0##*/} $*" >>"$LOG"; `
-	newDracut := logged + `[ "$1" != --help ] || echo '  --regenerate-all'`
 	for _, test := range []struct {
 		name, call string
 		tree       files
@@ -28,12 +27,11 @@ func TestRedHatProgramsAreCalledAsTheirVersionsNeed(t *testing.T) {
 		complaint  string
 		fails      bool
 	}{
-		{"dracut", "dracut_rebuild", el9, files{"dracut": newDracut}, []string{"dracut --help", "dracut -f --regenerate-all"}, "", false},
-		{"dracut of EL 6", "dracut_rebuild", el6, files{"dracut": logged}, []string{
-			"dracut --help", "dracut -f /boot/initramfs-2.6.32-754.el6.x86_64.img 2.6.32-754.el6.x86_64",
+		{"dracut", "dracut_rebuild", el6, files{"dracut": logged}, []string{
+			"dracut -f /boot/initramfs-2.6.32-754.el6.x86_64.img 2.6.32-754.el6.x86_64",
 		}, "", false},
-		{"dracut that fails for a kernel", "dracut_rebuild", el6, files{"dracut": logged + `[ "$1" = --help ]`}, []string{
-			"dracut --help", "dracut -f /boot/initramfs-2.6.32-754.el6.x86_64.img 2.6.32-754.el6.x86_64",
+		{"dracut that fails for a kernel", "dracut_rebuild", el6, files{"dracut": logged + "false"}, []string{
+			"dracut -f /boot/initramfs-2.6.32-754.el6.x86_64.img 2.6.32-754.el6.x86_64",
 		}, "", true},
 		{"menus of BIOS and UEFI", "grub_rebuild", with(el7, files{"boot/efi/EFI/centos/grub.cfg": el7["boot/grub2/grub.cfg"]}), files{"grub2-mkconfig": logged}, []string{
 			"grub2-mkconfig -o /boot/grub2/grub.cfg", "grub2-mkconfig -o /boot/efi/EFI/centos/grub.cfg",
