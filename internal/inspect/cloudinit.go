@@ -37,7 +37,7 @@ func cloudInitFacts(g *guest, n *notes) CloudInit {
 	c.Version = cmp.Or(g.installed.version("cloud-init-base"), g.installed.version("cloud-init"))
 	c.DisabledBy = append(cloudSwitches(g, n), cloudUnitsOff(g)...)
 	c.Enabled = len(c.DisabledBy) == 0
-	c.Datasources = g.datasources()
+	c.Datasources, _ = g.sourceList(n, g.identifyPolicy(n))
 	if name := g.config.root.get("system_info", "default_user", "name"); name != nil {
 		c.DefaultUser = name.text
 	}
@@ -62,17 +62,18 @@ func cloudSwitches(g *guest, n *notes) []string {
 	return off
 }
 
-// cloudUnitsOff returns the services of cloud-init that do not start at boot;
-// only systemd has a target for them.
+// cloudUnitsOff returns the services of cloud-init that do not start at boot.
+// systemd has a target for them, but for EL 7 and the first EL 8, where
+// multi-user.target wants each.
 func cloudUnitsOff(g *guest) []string {
-	if g.units != nil && !g.services.isEnabled(cloudTarget) {
-		return []string{g.services.why(cloudTarget) + ", and no generator adds it"}
-	}
 	var off []string
 	for _, names := range cloudStages {
 		if _, _, ok := g.services.firstEnabled(names...); !ok {
 			off = append(off, g.services.why(g.services.firstInstalled(names...)))
 		}
+	}
+	if len(off) > 0 && g.units != nil && g.services.installed(cloudTarget) && !g.services.isEnabled(cloudTarget) {
+		return []string{g.services.why(cloudTarget) + ", and no generator adds it"}
 	}
 	return off
 }
@@ -93,13 +94,23 @@ func cloudGenerator(t *tree, n *notes) (pull, bool) {
 	return pull{}, false
 }
 
-// datasources returns the effective datasource_list: as ds-identify reads it,
-// else as YAML has it. Empty means cloud-init's own long list.
-func (g *guest) datasources() []string {
-	if g.config.list != nil && len(g.config.list.names) > 0 {
-		return g.config.list.names
+// identifyPrograms are ds-identify as Red Hat's family has it, and the others.
+var identifyPrograms = []string{"/usr/lib/cloud-init/ds-identify", "/usr/libexec/cloud-init/ds-identify"}
+
+// identifies reports whether ds-identify decides before cloud-init starts, and
+// returns its path: it is called by the generator, which EL 7 and the
+// first EL 8 are without, or by a service of OpenRC.
+func (g *guest) identifies(n *notes) (string, bool) {
+	program, ok := g.first(n, identifyPrograms...)
+	if !ok {
+		return "", false
 	}
-	return nil
+	if g.units != nil {
+		_, ok = cloudGenerator(g.tree, n)
+	} else {
+		ok = g.services.isEnabled("cloud-init-ds-identify")
+	}
+	return program, ok
 }
 
 // policy is how ds-identify decides (tools/ds-identify, parse_policy).
@@ -112,9 +123,29 @@ type policy struct {
 const identifyConfig = "/etc/cloud/ds-identify.cfg"
 
 // identifyPolicy returns the policy of /etc/cloud/ds-identify.cfg and the
-// kernel command line; empty fields mean ds-identify's own default.
+// kernel command line; empty fields mean ds-identify's own default, or that it
+// does not run.
 func (g *guest) identifyPolicy(n *notes) policy {
 	var p policy
+	_, identifies := g.identifies(n)
+	if identifies {
+		g.identifyFile(n, &p)
+	}
+	for _, e := range g.facts.Boot.normal() {
+		if value, ok := e.arg("ci.di.policy"); ok && identifies {
+			p.parse(value, e.at())
+		}
+		for _, key := range []string{"ds", "ci.ds", "ci.datasource"} {
+			if value, ok := e.arg(key); ok {
+				p.source, p.where = strings.SplitN(value, ";", 2)[0], e.at()
+			}
+		}
+	}
+	return p
+}
+
+// identifyFile reads /etc/cloud/ds-identify.cfg.
+func (g *guest) identifyFile(n *notes, p *policy) {
 	text, _ := g.text(n, identifyConfig)
 	for line, setting := range settings(text) {
 		setting, _, _ = strings.Cut(setting, "#")
@@ -127,17 +158,6 @@ func (g *guest) identifyPolicy(n *notes) policy {
 			p.source, p.where = value, at(identifyConfig, line, setting)
 		}
 	}
-	for _, e := range g.facts.Boot.normal() {
-		if value, ok := e.arg("ci.di.policy"); ok {
-			p.parse(value, e.at())
-		}
-		for _, key := range []string{"ds", "ci.ds", "ci.datasource"} {
-			if value, ok := e.arg(key); ok {
-				p.source, p.where = strings.SplitN(value, ";", 2)[0], e.at()
-			}
-		}
-	}
-	return p
 }
 
 func (p *policy) parse(value, where string) {

@@ -1,7 +1,8 @@
 package inspect
 
 import (
-	"errors"
+	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -24,25 +25,44 @@ func datasource(g *guest) requirement.Finding {
 		n.unmet("%s: forces the one data source %s: the others are not looked for", p.where, quote(p.source))
 		return n.finding(requirement.Datasource)
 	}
-	names, where := g.sourceList(p)
+	names, where := g.sourceList(n, p)
 	for _, want := range []string{"ConfigDrive", "OpenStack"} {
 		if len(names) > 0 && !slices.Contains(names, want) {
 			n.lacks("%s: %s is not in the list", where, want)
 		}
 	}
 	n.met("%s", where)
+	sourceModules(g, n)
 	if !x86(g.facts.Architecture) {
 		strictDetection(g, n, p)
 	}
 	return n.finding(requirement.Datasource)
 }
 
+// sourceModules notes modules of cloud-init that are not installed: Alpine has
+// each in a package of its own.
+func sourceModules(g *guest, n *notes) {
+	for _, python := range g.glob(n, "/usr/lib", "python3*") {
+		for _, packages := range []string{"site-packages", "dist-packages"} {
+			dir := path.Join(python, packages, "cloudinit", "sources")
+			if !g.has(n, path.Join(dir, "__init__.py")) {
+				continue
+			}
+			for _, name := range []string{"DataSourceConfigDrive.py", "DataSourceOpenStack.py"} {
+				if !g.has(n, path.Join(dir, name)) {
+					n.lacks("there is no %s: this part of cloud-init is not installed (packages %s)", path.Join(dir, name), g.installed.packageOf("datasources"))
+				}
+			}
+		}
+	}
+}
+
 // sourceList returns the data sources that are looked for, and where they come
-// from; none means cloud-init's own list, which has both. In the modes enabled
-// and report cloud-init takes the list as YAML has it, else ds-identify takes
+// from; none means cloud-init's own list, which has both. Where ds-identify does
+// not decide, cloud-init takes the list as YAML has it, else ds-identify takes
 // it from the last line that it sees.
-func (g *guest) sourceList(p policy) ([]string, string) {
-	if p.mode == "enabled" || p.mode == "report" {
+func (g *guest) sourceList(n *notes, p policy) ([]string, string) {
+	if _, identifies := g.identifies(n); !identifies || p.mode == "enabled" || p.mode == "report" {
 		if v := g.config.root.get("datasource_list"); v != nil {
 			var names []string
 			for _, item := range v.items {
@@ -70,7 +90,12 @@ func strictDetection(g *guest, n *notes, p policy) {
 		n.unknown("the architecture is not known, and on others than x86 the policy of ds-identify decides")
 		return
 	}
-	own, where, err := g.ownPolicy()
+	program, ok := g.identifies(n)
+	if !ok {
+		n.met("on %s: ds-identify does not run, and cloud-init itself tries every data source of its list", g.facts.Architecture)
+		return
+	}
+	own, where, err := g.ownPolicy(program)
 	if err != nil {
 		n.unknown("%v", err)
 		return
@@ -92,19 +117,18 @@ func strictDetection(g *guest, n *notes, p policy) {
 
 // ownPolicy reads the policy that the image's ds-identify has for machines
 // without DMI data.
-func (g *guest) ownPolicy() (policy, string, error) {
-	for _, file := range []string{"/usr/lib/cloud-init/ds-identify", "/usr/libexec/cloud-init/ds-identify"} {
-		text, _ := g.text(&notes{}, file)
-		for line, setting := range settings(text) {
-			if value, found := strings.CutPrefix(setting, "DI_DEFAULT_POLICY_NO_DMI="); found {
-				value = strings.NewReplacer("${DI_ENABLED}", "enabled", "${DI_DISABLED}", "disabled", `"`, "").Replace(value)
-				var p policy
-				p.parse(value, "")
-				return p, at(file, line, setting), nil
-			}
+func (g *guest) ownPolicy(program string) (policy, string, error) {
+	b, err := g.read(program, maxText)
+	if err != nil {
+		return policy{}, "", fmt.Errorf("%s: %w", program, err)
+	}
+	for line, setting := range settings(string(b)) {
+		if value, found := strings.CutPrefix(setting, "DI_DEFAULT_POLICY_NO_DMI="); found {
+			value = strings.NewReplacer("${DI_ENABLED}", "enabled", "${DI_DISABLED}", "disabled", `"`, "").Replace(value)
+			var p policy
+			p.parse(value, "")
+			return p, at(program, line, setting), nil
 		}
 	}
-	return policy{}, "", errNoPolicy
+	return policy{}, "", fmt.Errorf("no default policy was found in %s", program)
 }
-
-var errNoPolicy = errors.New("no default policy was found in /usr/lib/cloud-init/ds-identify")

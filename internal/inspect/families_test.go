@@ -76,9 +76,17 @@ func systemdFiles(units ...string) files {
 	return f.with(started(units...))
 }
 
-// el7Files is CentOS 7: GRUB 2, ifcfg files by NetworkManager.
+// el7Files is CentOS 7: GRUB 2, ifcfg files by NetworkManager, a cloud-init with
+// neither generator nor target nor ds-identify.
 func el7Files() files {
-	return linuxFiles("centos", "rhel fedora").with(systemdFiles("sshd.service", "sshd-keygen.service", "NetworkManager.service")).
+	f := systemdFiles("sshd.service", "sshd-keygen.service", "NetworkManager.service").with(files{
+		"usr/lib/systemd/system-generators/cloud-init-generator": gone, "usr/lib/systemd/system/cloud-init.target": gone,
+	})
+	for _, stage := range cloudStages {
+		f["etc/systemd/system/cloud-init.target.wants/"+stage[0]+".service"] = gone
+		f = f.with(started(stage[0] + ".service"))
+	}
+	return linuxFiles("centos", "rhel fedora").with(f).
 		with(cloudFiles("rhel", "")).with(files{
 		"boot/grub2/grub.cfg":                             grubHead + "menuentry 'CentOS' {\n linux16 /vmlinuz-3.10.0 " + readyArguments + " net.ifnames=0\n}\n",
 		"boot/grub2/grubenv":                              grubEnvironment + "saved_entry=CentOS\n",
@@ -330,7 +338,7 @@ func TestEL7(t *testing.T) {
 		{requirement.NoSecrets, "logs", files{"var/log/anaconda/syslog": "x"}, "/var/log/anaconda/syslog"},
 		{requirement.SSHKey, "", files{"usr/bin/cloud-init": gone}, "not installed"},
 		{requirement.UserData, "", files{"etc/systemd/system/cloud-final.service": "-> /dev/null"}, "cloud-final.service is masked"},
-		{requirement.Datasource, "", files{"etc/cloud/ds-identify.cfg": "datasource: NoCloud\n"}, "NoCloud"},
+		{requirement.Datasource, "", dropIn("datasource_list:\n- NoCloud\n").with(files{"etc/cloud/cloud.cfg.d/99_zz_openstack_ready.cfg": gone}), "50.cfg:1: datasource_list: [NoCloud]: OpenStack is not in the list"},
 		{requirement.RootResize, "", files{"usr/sbin/sfdisk": gone}, "no program sfdisk"},
 		{requirement.GuestAgent, "", files{"usr/sbin/qemu-ga": gone}, "no program qemu-ga"},
 	})

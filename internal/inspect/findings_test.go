@@ -459,7 +459,11 @@ func TestDatasource(t *testing.T) {
 		{"arm, lax cloud-init", arm.with(lax), nil, met, "on aarch64: /usr/lib/cloud-init/ds-identify:1"},
 		{"arm, maybe=all", arm.with(files{"etc/cloud/ds-identify.cfg": "policy: search,found=all,maybe=all,notfound=disabled\n"}), nil, met, "ds-identify.cfg:1"},
 		{"arm, notfound=disabled", arm.with(lax).with(files{"boot/grub/grub.cfg": grubConfig("ci.di.policy=search,notfound=disabled")}), nil, unmet, "switches itself off"},
-		{"arm, no ds-identify", arm.with(files{"usr/lib/cloud-init/ds-identify": gone}), nil, unknown, "no default policy"},
+		{"arm, no ds-identify", arm.with(files{"usr/lib/cloud-init/ds-identify": gone}), nil, met, "ds-identify does not run"},
+		{"arm, an odd ds-identify", arm.with(files{"usr/lib/cloud-init/ds-identify": "x"}), nil, unknown, "no default policy"},
+		{"ds-identify of Red Hat", files{"usr/lib/cloud-init/ds-identify": gone, "usr/libexec/cloud-init/ds-identify": "x", "etc/cloud/ds-identify.cfg": "datasource: NoCloud\n"}, nil, unmet, "ds-identify.cfg:1: datasource: NoCloud"},
+		{"no ds-identify, its file left", files{"usr/lib/cloud-init/ds-identify": gone, "etc/cloud/ds-identify.cfg": "policy: disabled\n"}, nil, met, "99_zz_openstack_ready.cfg:1"},
+		{"no ds-identify, a list over lines", files{"usr/lib/cloud-init/ds-identify": gone}.with(dropIn("x: y\n")).with(files{"etc/cloud/cloud.cfg.d/99_zz_openstack_ready.cfg": "datasource_list:\n- ConfigDrive\n- OpenStack\n"}), nil, met, "99_zz_openstack_ready.cfg:1: datasource_list: [ConfigDrive, OpenStack]"},
 		{"unknown machine", files{"usr/lib/systemd/systemd": "#!/bin/sh\n"}, nil, unknown, "the architecture is not known"},
 		{"broken configuration", brokenCloudConfig, nil, unknown, "not YAML"},
 	})

@@ -79,6 +79,10 @@ func (f family) packageOf(os OS, name string) string {
 		return debianDHCPClient(os)
 	case name == "dhcp-client" && f.name == "redhat":
 		return redhatDHCPClient(os)
+	case name == "datasources" && f.name == "alpine" && compareVersions(os.VersionID, "3.23") >= 0:
+		return "cloud-init-datasource-configdrive cloud-init-datasource-openstack"
+	case name == "datasources":
+		return "" // they come with cloud-init
 	}
 	if theirs, ok := f.packages[name]; ok {
 		return theirs

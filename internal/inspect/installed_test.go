@@ -21,7 +21,7 @@ func TestPackagesAreNamedAsTheGuestProgramDoes(t *testing.T) {
 		t.Fatalf("the guest program knows the families %v, %v; want as many as the disk side, %d", files, err, len(families()))
 	}
 	systems := map[string][]OS{
-		"alpine": {{ID: "alpine", VersionID: "3.20.3"}}, "arch": {{ID: "arch"}, {ID: "endeavouros", IDLike: "arch"}},
+		"alpine": {{ID: "alpine", VersionID: "3.20.3"}, {ID: "alpine", VersionID: "3.9"}, {ID: "alpine", VersionID: "3.23.0"}, {ID: "alpine", VersionID: "3.24"}}, "arch": {{ID: "arch"}, {ID: "endeavouros", IDLike: "arch"}},
 		"debian": {
 			{ID: "debian", VersionID: "12"},
 			{ID: "debian", VersionID: "13"},
@@ -49,7 +49,7 @@ func TestPackagesAreNamedAsTheGuestProgramDoes(t *testing.T) {
 			}
 			for _, ours := range []string{
 				"cloud-init", "growpart", "growroot", "ssh-server", "ext-tools", "xfs-tools", "btrfs-tools", "gpt-tools",
-				"dhcp-client", "acpid", "qemu-guest-agent",
+				"dhcp-client", "acpid", "qemu-guest-agent", "datasources",
 			} {
 				want := askGuestProgram(t, name, os, ours)
 				if got := familyOf(os).packageOf(os, ours); got != want {
