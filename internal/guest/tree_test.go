@@ -316,7 +316,7 @@ func needPrograms(t *testing.T, programs ...string) {
 			t.Skipf("needs %s: what the guest program sees in trees of files is left out", p)
 		}
 	}
-	if err := exec.Command("python3", "-c", "import yaml").Run(); err != nil {
+	if err := exec.Command("env", "PATH="+guestPath(), "python3", "-c", "import yaml").Run(); err != nil {
 		t.Skip("needs python3 with yaml (Debian package python3-yaml), as every guest with cloud-init has: " +
 			"what the guest program sees in trees of files is left out")
 	}
@@ -344,6 +344,12 @@ func runFor(t *testing.T, settings Settings, shell []string, root string, mode r
 		t.Fatalf("got %v: %s %v", err, tr.failure, tr.log)
 	}
 	return tr
+}
+
+// guestPath looks for programs where the guest program does in a guest, and then
+// where this machine has more.
+func guestPath() string {
+	return "/usr/sbin:/usr/bin:/sbin:/bin:" + os.Getenv("PATH")
 }
 
 // attempt is runFor for a program that may give up.
@@ -383,7 +389,7 @@ func attempt(t *testing.T, settings Settings, shell []string, root string, mode 
 		}
 	}
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = []string{"ROOT=" + root, "ARCH=" + arch, "PATH=" + stubs + ":" + os.Getenv("PATH")}
+	cmd.Env = []string{"ROOT=" + root, "ARCH=" + arch, "PATH=" + stubs + ":" + guestPath()}
 	tr := newTranscript(ids, func(string) {})
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = tr, &stderr
