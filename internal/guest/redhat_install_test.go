@@ -148,3 +148,22 @@ func mergedBy(t *testing.T, root, python string) string {
 	slices.Sort(lines)
 	return strings.Join(lines, "")
 }
+
+func TestReleasesBeforeOsReleaseAreTold(t *testing.T) {
+	needPrograms(t, "dash")
+	for _, test := range []struct {
+		tree files
+		want string
+	}{
+		{files{"etc/redhat-release": "CentOS release 6.10 (Final)\n"}, "centos 6.10 redhat"},
+		{files{"etc/redhat-release": "Red Hat Enterprise Linux Server release 6.9 (Santiago)\n"}, "rhel 6.9 redhat"},
+		{files{"etc/redhat-release": "Scientific Linux release 6.10 (Carbon)\n"}, "rhel 6.10 redhat"},
+		{files{"etc/redhat-release": "Red Hat Enterprise Linux Server release 6.10 (Santiago)\n", "etc/oracle-release": "Oracle Linux Server release 6.10\n"}, "ol 6.10 redhat"},
+		{files{"etc/issue": "x"}, " "},
+	} {
+		said, _, err := callInTree(t, guesttest.NewTreeOf(t, test.tree), `: >"$LOG"; read_os_release; find_family; echo "$OS_ID $OS_VERSION $FAMILY"`, nil)
+		if got := strings.TrimRight(said, "\n "); err != nil || got != strings.TrimRight(test.want, " ") {
+			t.Errorf("%v: got %q, %v, want %q", test.tree, got, err, test.want)
+		}
+	}
+}
