@@ -131,7 +131,7 @@ var redhatCases = []struct {
 	{"keyfile of Fedora", fedora, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "with networkmanager", nil},
 	{"service network of EL 7", el7, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "package dhclient", files{"etc/sysconfig/network-scripts/ifcfg-ens192": "-"}},
 	{"EL 6 keeps eth0", el6, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "network is enabled", files{
-		"etc/sysconfig/network-scripts/ifcfg-eth0": "DEVICE=eth0\nHWADDR=52:54:00:AA:BB:CC\nTYPE=Ethernet\nONBOOT=yes\nNM_CONTROLLED=yes\nBOOTPROTO=dhcp\n",
+		"etc/sysconfig/network-scripts/ifcfg-eth0": "DEVICE=eth0\nHWADDR=52:54:00:00:00:06\nTYPE=Ethernet\nONBOOT=yes\nNM_CONTROLLED=yes\nBOOTPROTO=dhcp\n",
 	}},
 	{"EL 6 with a static address", el6, requirement.DHCP, files{"etc/sysconfig/network-scripts/ifcfg-eth0": "DEVICE=eth0\nBOOTPROTO=static\nIPADDR=10.0.2.15\n"}, requirement.Unmet, requirement.Met, "", files{
 		"etc/sysconfig/network-scripts/ifcfg-eth0": "# Written by packer-plugin-openstack-ready.\nDEVICE=eth0\nTYPE=Ethernet\nONBOOT=yes\nBOOTPROTO=dhcp\nNM_CONTROLLED=no\nPERSISTENT_DHCLIENT=yes\n",

@@ -93,8 +93,8 @@ var el6 = with(elAny, script("sshd", true, "	[ -s $RSA_KEY ] || $KEYGEN -q -t rs
 		"lib/modules/2.6.32-754.el6.x86_64/modules.dep":   "kernel/drivers/net/virtio_net.ko:\n",
 		"etc/sysconfig/network-scripts/network-functions": "",
 		"sbin/ifup": "", "sbin/ifdown": "",
-		"etc/sysconfig/network-scripts/ifcfg-eth0": "DEVICE=eth0\nHWADDR=52:54:00:AA:BB:CC\nTYPE=Ethernet\nUUID=0123\nONBOOT=yes\nNM_CONTROLLED=yes\nBOOTPROTO=dhcp\n",
-	}, card("eth0", "52:54:00:aa:bb:cc"))
+		"etc/sysconfig/network-scripts/ifcfg-eth0": "DEVICE=eth0\nHWADDR=52:54:00:00:00:06\nTYPE=Ethernet\nUUID=0123\nONBOOT=yes\nNM_CONTROLLED=yes\nBOOTPROTO=dhcp\n",
+	}, card("eth0", "52:54:00:00:00:06"))
 
 // fedora writes keyfiles with cloud-init, and its kernel has virtio built in.
 var fedora = with(el9, files{
