@@ -21,6 +21,8 @@ type guest struct {
 	// was read of them so far.
 	drivers  map[string]driversRead
 	ramdisks map[string]*ramdisk
+	// earlyLeft are the bytes that may still be read of the latter.
+	earlyLeft int64
 	// bootErr says why kernels and boot entries could not all be read,
 	// cloudOpen what stayed open of cloud-init's set-up.
 	bootErr, cloudOpen error

@@ -12,7 +12,7 @@ import (
 
 // Bounds of one initramfs.
 const (
-	maxUnpacked   = 1 << 30 // bytes after decompression, of all archives
+	maxEarly      = 2 << 30 // bytes of all that are read of a guest, packed and unpacked
 	maxMembers    = 500000  // files in it
 	maxMemberName = 4096    // bytes, as the kernel has it (init/initramfs.c, PATH_MAX)
 	// initramfsLayers: archives, and archives in what is compressed.
@@ -20,7 +20,7 @@ const (
 )
 
 var (
-	errUnpacked = fmt.Errorf("unpacks to more than %d bytes", maxUnpacked)
+	errUnpacked = fmt.Errorf("is too large: at most %d bytes are read of all initramfs, packed and unpacked", maxEarly)
 	errMembers  = fmt.Errorf("holds more than %d files", maxMembers)
 	// errStop says that the caller has seen enough.
 	errStop = errors.New("stop")
@@ -36,10 +36,11 @@ type member struct {
 // readInitramfs calls visit with every file of an initramfs until it returns
 // false: one or more cpio archives, each plain or compressed, zeros between
 // them. What early microcode is in comes first (kernel,
-// driver-api/early-userspace/buffer-format.rst).
-func readInitramfs(ctx context.Context, r io.Reader, visit func(member) bool) error {
-	l := &lister{ctx: ctx, visit: visit, left: maxUnpacked}
-	err := l.archives(bufio.NewReaderSize(r, packedBuffer), initramfsLayers)
+// driver-api/early-userspace/buffer-format.rst). left counts down the bytes that
+// may still be read.
+func readInitramfs(ctx context.Context, r io.Reader, left *int64, visit func(member) bool) error {
+	l := &lister{ctx: ctx, visit: visit, left: left}
+	err := l.archives(l.buffer(r), initramfsLayers)
 	if errors.Is(err, errStop) {
 		return nil
 	}
@@ -50,7 +51,12 @@ type lister struct {
 	ctx     context.Context
 	visit   func(member) bool
 	members int
-	left    int64 // bytes that may still be unpacked
+	left    *int64
+}
+
+// buffer makes what is read of r count.
+func (l *lister) buffer(r io.Reader) *bufio.Reader {
+	return bufio.NewReaderSize(&limited{r: r, left: l.left}, packedBuffer)
 }
 
 func (l *lister) archives(r *bufio.Reader, layers int) error {
@@ -85,7 +91,7 @@ func (l *lister) compressed(r *bufio.Reader, magic []byte, layers int) error {
 	if err != nil {
 		return err
 	}
-	err = l.archives(bufio.NewReaderSize(&limited{r: unpacked, left: &l.left}, packedBuffer), layers-1)
+	err = l.archives(l.buffer(unpacked), layers-1)
 	return errors.Join(err, unpacked.Close())
 }
 
@@ -187,7 +193,7 @@ func skipZeros(r *bufio.Reader) error {
 }
 
 // limited fails, other than io.LimitedReader, when there is more to read. What
-// is left may be shared with others.
+// is left is shared with others.
 type limited struct {
 	r    io.Reader
 	left *int64

@@ -41,7 +41,8 @@ func pad(b *strings.Builder) { b.WriteString("\x00\x00\x00"[:-b.Len()&3]) }
 // namesIn lists the files of an initramfs.
 func namesIn(image string) ([]string, error) {
 	var names []string
-	err := readInitramfs(context.Background(), strings.NewReader(image), func(m member) bool {
+	left := int64(maxEarly)
+	err := readInitramfs(context.Background(), strings.NewReader(image), &left, func(m member) bool {
 		names = append(names, m.name)
 		return true
 	})
@@ -135,7 +136,8 @@ func TestInitramfsInSeveralPieces(t *testing.T) {
 func TestContentOfAMemberCanBeRead(t *testing.T) {
 	for _, much := range []int64{0, 2, 100} {
 		var got []string
-		err := readInitramfs(context.Background(), strings.NewReader(squeezed(t, "zstd", cpioOf("a", "b", "c", "d", "e"))), func(m member) bool {
+		left := int64(maxEarly)
+		err := readInitramfs(context.Background(), strings.NewReader(squeezed(t, "zstd", cpioOf("a", "b", "c", "d", "e"))), &left, func(m member) bool {
 			b, err := io.ReadAll(io.LimitReader(m.content, much))
 			got = append(got, m.name+"="+string(b))
 			return err == nil
@@ -150,7 +152,8 @@ func TestContentOfAMemberCanBeRead(t *testing.T) {
 func TestInitramfsStopsWhenAllWasSeen(t *testing.T) {
 	image := cpioOf("a", "b", "c")
 	var got []string
-	err := readInitramfs(context.Background(), strings.NewReader(image[:300]), func(m member) bool {
+	left := int64(maxEarly)
+	err := readInitramfs(context.Background(), strings.NewReader(image[:300]), &left, func(m member) bool {
 		got = append(got, m.name)
 		return m.name != "b"
 	})
@@ -188,6 +191,16 @@ func TestInitramfsIsBounded(t *testing.T) {
 	zeros := &limited{r: endless{}, left: &left}
 	if n, err := io.Copy(io.Discard, zeros); n != 1000 || !errors.Is(err, errUnpacked) {
 		t.Errorf("read %d bytes, %v; want 1000 and %v", n, err, errUnpacked)
+	}
+	for kind, image := range map[string]string{
+		"packed":   cpioOf("a", "b"),
+		"unpacked": squeezed(t, "zstd", cpioOf(strings.Split(strings.Repeat("a ", 200), " ")...)),
+	} {
+		left = 500
+		err := readInitramfs(context.Background(), strings.NewReader(image+strings.Repeat("\x00", 500)), &left, func(member) bool { return true })
+		if !errors.Is(err, errUnpacked) {
+			t.Errorf("of an initramfs that is too large %s: %v", kind, err)
+		}
 	}
 	l := &lister{ctx: context.Background(), visit: func(member) bool { return true }, members: maxMembers}
 	if err := l.member(member{name: "x"}); !errors.Is(err, errMembers) {

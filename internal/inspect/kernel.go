@@ -15,7 +15,10 @@ import (
 // ones first: SUSE has the same kernel twice, as vmlinuz and as vmlinux.
 var kernelPrefixes = []string{"vmlinuz-", "Image-", "kernel-", "vmlinux-"}
 
-const modulesDir = "/lib/modules"
+const (
+	modulesDir = "/lib/modules"
+	maxKernels = 64
+)
 
 // kernels lists the kernels that the image can boot, each version once, with
 // what belongs to it: those in /boot, those that kernel-install(8) puts into
@@ -41,6 +44,10 @@ type kernelList struct {
 
 // add adds a kernel, unless there is one of that version.
 func (l *kernelList) add(k Kernel) {
+	if len(l.found) == maxKernels {
+		l.n.unknown("the guest has more than %d kernels", maxKernels)
+		return
+	}
 	if slices.ContainsFunc(l.found, func(o Kernel) bool { return o.Version == k.Version }) {
 		return
 	}

@@ -270,3 +270,23 @@ func TestRootResizeOfOldKernels(t *testing.T) {
 		{"damaged", tree("init").with(files{"boot/initramfs-" + old + ".img": "x"}), nil, unknown, "/boot/initramfs-" + old},
 	})
 }
+
+func TestKernelsAreBounded(t *testing.T) {
+	f := files{}
+	for i := range maxKernels + 2 {
+		f["boot/vmlinuz-6.1."+hex8(i)] = "x"
+	}
+	n := &notes{}
+	if got := kernels(newTree(f.fs()), n); len(got) != maxKernels || n.err() == nil {
+		t.Errorf("got %d kernels, %v; want %d and an unknown", len(got), n.err(), maxKernels)
+	}
+}
+
+func FuzzBannerOf(f *testing.F) {
+	f.Add([]byte(bzImage("6.1.0-9-amd64")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if version, _ := bannerOf(bytes.NewReader(b)); len(version) > 64 || strings.ContainsAny(version, "/ \x00") {
+			t.Errorf("got the version %q", version)
+		}
+	})
+}

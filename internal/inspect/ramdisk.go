@@ -65,7 +65,7 @@ func (g *guest) search(ctx context.Context, file string, r *ramdisk, wanted []st
 	if err != nil {
 		return err
 	}
-	err = readInitramfs(ctx, f, func(m member) bool {
+	err = readInitramfs(ctx, f, &g.earlyLeft, func(m member) bool {
 		name := strings.TrimPrefix(m.name, "./")
 		if what := earlyPart(name); slices.Contains(wanted, what) && r.found[what] == "" {
 			r.found[what] = name

@@ -2,6 +2,7 @@ package packages
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -23,12 +24,16 @@ func readDpkg(fsys fs.FS, status string) ([]Package, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	total := 0
 	for _, e := range entries {
 		if strings.Trim(e.Name(), "0123456789") != "" {
 			continue
 		}
 		if text, err = readText(fsys, path.Join(updates, e.Name()), maxEntry); err != nil {
 			return nil, err
+		}
+		if total += len(text); total > maxText {
+			return nil, fmt.Errorf("the journal %s is larger than the %d bytes that are read of it", updates, maxText)
 		}
 		if err := d.add(text); err != nil {
 			return nil, err

@@ -166,7 +166,16 @@ func TestDatabasesAreBounded(t *testing.T) {
 	for i := range maxPackages + 1 {
 		many.WriteString("P:p" + strconv.Itoa(i) + "\nV:1\n\n")
 	}
+	journal, local, categories := guest{"var/lib/dpkg/status": dpkgStatus}, guest{}, guest{}
+	for i := range maxText/maxEntry + 1 {
+		journal["var/lib/dpkg/updates/"+strconv.Itoa(i)] = strings.Repeat("x", maxEntry)
+		local["var/lib/pacman/local/x-1-"+strconv.Itoa(i)+"/desc"] = "%NAME%\nx\n" + strings.Repeat("x", maxEntry-10)
+	}
+	for i := range maxPackages + 1 {
+		categories["var/db/pkg/a/"+strconv.Itoa(i)] = ""
+	}
 	for name, g := range map[string]guest{
+		"a journal": journal, "descriptions": local, "entries": categories,
 		"packages":  {"lib/apk/db/installed": many.String()},
 		"a name":    {"lib/apk/db/installed": "P:" + strings.Repeat("x", maxName+1) + "\n"},
 		"a version": {"var/lib/dpkg/status": "Package: x\nStatus: install ok installed\nVersion: " + strings.Repeat("x", maxName+1)},

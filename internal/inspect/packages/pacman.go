@@ -18,6 +18,7 @@ func readPacman(fsys fs.FS, local string) ([]Package, error) {
 		return nil, err
 	}
 	var list []Package
+	total := 0
 	for _, e := range entries {
 		desc := path.Join(local, e.Name(), "desc")
 		text, err := readText(fsys, desc, maxEntry)
@@ -26,6 +27,9 @@ func readPacman(fsys fs.FS, local string) ([]Package, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", desc, err)
+		}
+		if total += len(text); total > maxText {
+			return nil, fmt.Errorf("its files are larger than the %d bytes that are read of them", maxText)
 		}
 		p := Package{Name: descValue(text, "%NAME%"), Version: descValue(text, "%VERSION%")}
 		if p.Name == "" {

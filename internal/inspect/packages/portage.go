@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
@@ -19,6 +20,7 @@ func readPortage(fsys fs.FS, db string) ([]Package, error) {
 		return nil, err
 	}
 	var list []Package
+	seen := 0
 	for _, category := range categories {
 		if !category.IsDir() || strings.HasPrefix(category.Name(), ".") {
 			continue
@@ -26,6 +28,9 @@ func readPortage(fsys fs.FS, db string) ([]Package, error) {
 		entries, err := fs.ReadDir(fsys, path.Join(db, category.Name()))
 		if err != nil {
 			return nil, err
+		}
+		if seen += len(entries); seen > maxPackages {
+			return nil, fmt.Errorf("holds more than %d entries", maxPackages)
 		}
 		for _, e := range entries {
 			// A merge that did not end leaves -MERGING-NAME, which does not match.
