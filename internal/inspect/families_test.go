@@ -187,7 +187,8 @@ func gentooFiles() files {
 
 // el6Files is EL 6: GRUB 1, Upstart with init scripts.
 func el6Files() files {
-	f := linuxFiles("rhel", "fedora").with(cloudFiles("rhel", "")).with(files{
+	f := linuxFiles("", "").with(cloudFiles("rhel", "")).with(files{
+		"etc/os-release": gone, "usr/lib/os-release": gone, "etc/redhat-release": "CentOS release 6.10 (Final)\n",
 		"usr/sbin/init": elfHeaderOf(62), "usr/sbin/initctl": "x", "etc/init/rcS.conf": "start on startup\n",
 		"etc/init/serial.conf": "start on fedora.serial-console-available *\n",
 		"etc/inittab":          "id:3:initdefault:\n", "etc/rc3.d": "-> rc.d/rc3.d", "etc/init.d": "-> rc.d/init.d",
@@ -357,6 +358,9 @@ func TestEL9(t *testing.T) {
 		{requirement.ACPIShutdown, "", files{"usr/lib/systemd/logind.conf.d/a.conf": "HandlePowerKey=ignore\n"}, "a.conf:1"},
 		{requirement.IdentityReset, "", files{"etc/machine-id": "uninitialized\n"}, "the first boot"},
 		{requirement.IdentityReset, "no keys", files{"etc/systemd/system/sshd-keygen.target": "-> /dev/null", "usr/bin/cloud-init": gone}, "nothing makes SSH host keys"},
+		{requirement.IdentityReset, "keys left to a cloud-init that makes none", dropIn("ssh_genkeytypes: ~\n").with(files{
+			"usr/lib/systemd/system/sshd-keygen@.service.d/disable-sshd-keygen-if-cloud-init-active.conf": "[Unit]\nConditionPathExists=!/run/systemd/generator.early/multi-user.target.wants/cloud-init.target\n",
+		}), "nothing makes SSH host keys"},
 		{requirement.NoSecrets, "", files{"etc/pki/entitlement/1-key.pem": "x"}, "/etc/pki/entitlement/1-key.pem"},
 		{requirement.NoSecrets, "logs", files{"var/log/dnf.log": "x"}, "/var/log/dnf.log"},
 		{requirement.SSHKey, "", files{"etc/ssh/sshd_config.d/01-first.conf": "PubkeyAuthentication no\n"}, "01-first.conf:1"},
@@ -431,6 +435,7 @@ func TestAlpine(t *testing.T) {
 		{requirement.SSHKey, "", files{"etc/ssh/sshd_config": "Port 22\n"}, "has no UsePAM yes"},
 		{requirement.UserData, "", off("default/cloud-final"), "/etc/init.d/cloud-final: nothing"},
 		{requirement.Datasource, "", off("boot/cloud-init-local"), "/etc/init.d/cloud-init-local: nothing"},
+		{requirement.Datasource, "a part not installed", files{"usr/lib/python3.12/site-packages/cloudinit/sources/__init__.py": "", "usr/lib/python3.12/site-packages/cloudinit/sources/DataSourceOpenStack.py": "x"}, "DataSourceConfigDrive.py: this part of cloud-init is not installed"},
 		{requirement.RootResize, "", files{"usr/sbin/resize2fs": gone}, "no program resize2fs"},
 		{requirement.GuestAgent, "", off("default/qemu-guest-agent"), "/etc/init.d/qemu-guest-agent: nothing"},
 	})

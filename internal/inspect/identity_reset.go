@@ -77,7 +77,7 @@ var keyServices = []string{"sshd-keygen", "ssh-keygen", "sshdgenkeys", "sshd-key
 // hostKeyMaker returns what makes host keys at boot.
 func hostKeyMaker(g *guest, n *notes) (string, bool) {
 	for _, name := range append([]string{hostKeyUnit}, keyServices...) {
-		if via, ok := g.services.enabled(name); ok && !g.onlyFirstBoot(n, g.services.label(name)) {
+		if via, ok := g.services.enabled(name); ok && !g.onlyFirstBoot(n, g.services.label(name)) && !g.leftToCloudInit(n, name) {
 			return g.services.label(name) + " is started by " + via, true
 		}
 	}
@@ -121,6 +121,24 @@ func sshMakesKeys(g *guest, n *notes) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// leftToCloudInit reports whether a target of Red Hat's family makes no keys
+// where cloud-init runs, which it leaves them to by a drop-in of the units that
+// it pulls in (cloud-init, systemd/disable-sshd-keygen-if-cloud-init-active.conf).
+func (g *guest) leftToCloudInit(n *notes, service string) bool {
+	if service != "sshd-keygen.target" || !g.facts.CloudInit.Enabled || g.units == nil {
+		return false
+	}
+	for _, file := range g.units.dropIns["sshd-keygen@.service"] {
+		text, _ := g.text(n, file)
+		for _, setting := range settings(text) {
+			if strings.HasPrefix(setting, "ConditionPathExists=!") && strings.Contains(setting, "cloud-init") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // onlyFirstBoot reports whether a unit asks for ConditionFirstBoot: with an

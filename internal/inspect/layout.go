@@ -134,11 +134,11 @@ func (v *volume) roots() []*volume {
 }
 
 func looksLikeRoot(t *tree) bool {
-	_, err := t.lstat("/etc/os-release")
-	if err != nil {
-		_, err = t.lstat("/usr/lib/os-release")
-	}
-	if err != nil {
+	tellsRelease := slices.ContainsFunc(slices.Concat(osReleaseFiles, olderReleases), func(file string) bool {
+		_, err := t.lstat(file)
+		return err == nil
+	})
+	if !tellsRelease {
 		return false
 	}
 	_, initErr := t.lstat("/sbin/init")

@@ -15,6 +15,9 @@ import (
 // (os-release(5)).
 var osReleaseFiles = []string{"/etc/os-release", "/usr/lib/os-release"}
 
+// olderReleases are what EL 6, and what was made of it, have in its place.
+var olderReleases = []string{"/etc/oracle-release", "/etc/redhat-release"}
+
 // readOS returns what os-release says, and an error where the guest is no
 // Linux or says nothing.
 func readOS(t *tree) (OS, error) {
@@ -28,6 +31,11 @@ func readOS(t *tree) (OS, error) {
 		}
 		os := parseOSRelease(string(b))
 		return os, notLinux(os)
+	}
+	for _, file := range olderReleases {
+		if b, err := t.read(file, maxText); err == nil {
+			return parseOlderRelease(string(b)), nil
+		}
 	}
 	return OS{}, fmt.Errorf("the root file system has no readable %s; "+
 		"if /usr is on a partition of its own, that one can not be read yet", strings.Join(osReleaseFiles, " or "))
@@ -49,6 +57,23 @@ func parseOSRelease(text string) OS {
 		case "PRETTY_NAME":
 			os.PrettyName = val
 		}
+	}
+	return os
+}
+
+// parseOlderRelease reads "CentOS release 6.10 (Final)".
+func parseOlderRelease(text string) OS {
+	line, _, _ := strings.Cut(text, "\n")
+	os := OS{ID: "rhel", IDLike: "fedora", PrettyName: strings.TrimSpace(line)}
+	name, rest, _ := strings.Cut(os.PrettyName, " release ")
+	switch {
+	case strings.HasPrefix(name, "CentOS"):
+		os.ID, os.IDLike = "centos", "rhel fedora"
+	case strings.HasPrefix(name, "Oracle"):
+		os.ID, os.IDLike = "ol", "rhel fedora"
+	}
+	if words := strings.Fields(rest); len(words) > 0 {
+		os.VersionID = words[0]
 	}
 	return os
 }
