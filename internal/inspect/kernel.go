@@ -21,14 +21,16 @@ const (
 )
 
 // kernels lists the kernels that the image can boot, each version once, with
-// what belongs to it: those in /boot, those that kernel-install(8) puts into
-// folders of the boot loader, unified kernel images, and those beside their
-// modules.
+// what belongs to it: those that kernel-install(8) puts into folders of the boot
+// loader, which then has these and not those in /boot, unified kernel images,
+// and those beside their modules.
 func kernels(t *tree, n *notes) []Kernel {
 	l := &kernelList{t: t, n: n, modules: t.names(n, modulesDir)}
-	l.inBoot()
 	for _, folder := range bootFolders {
 		l.inFolders(folder)
+	}
+	l.inBoot()
+	for _, folder := range bootFolders {
 		l.unified(folder)
 	}
 	l.besideModules()

@@ -107,6 +107,7 @@ func TestKernelsOfEveryLayout(t *testing.T) {
 		{
 			"kernel-install", modules("6.8.0-1.fc40").with(files{
 				"boot/efi/" + machine + "/6.8.0-1.fc40/linux": "x", "boot/efi/" + machine + "/6.8.0-1.fc40/initrd": "x",
+				"boot/vmlinuz-6.8.0-1.fc40": "x", "boot/initramfs-6.8.0-1.fc40.img": "x",
 				"boot/efi/" + machine + "/notes": "x", "boot/efi/EFI/BOOT/BOOTX64.EFI": "x",
 			}),
 			[]Kernel{{"6.8.0-1.fc40", "/boot/efi/" + machine + "/6.8.0-1.fc40/linux", "/boot/efi/" + machine + "/6.8.0-1.fc40/initrd", ""}},
