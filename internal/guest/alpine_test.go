@@ -67,16 +67,19 @@ func apkPackages(path string, packages ...string) files {
 
 // initramfs is a cpio archive of empty files, packed as mkinitfs packs it.
 func initramfs(names ...string) string {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	var archive, packed bytes.Buffer
 	for i, name := range append(names, "TRAILER!!!") {
-		entry := fmt.Sprintf("070701%08x%08x%08x%072x%08x%08x%s\x00", i, 0o100644, 1, 0, len(name)+1, 0, name)
-		fmt.Fprintf(z, "%s%s", entry, strings.Repeat("\x00", (4-len(entry)%4)%4))
+		fmt.Fprintf(&archive, "070701%08x%08x%08x%072x%08x%08x%s\x00", i, 0o100644, 1, 0, len(name)+1, 0, name)
+		archive.Write(make([]byte, (4-archive.Len()%4)%4))
+	}
+	z := gzip.NewWriter(&packed)
+	if _, err := archive.WriteTo(z); err != nil {
+		panic(err)
 	}
 	if err := z.Close(); err != nil {
 		panic(err)
 	}
-	return b.String()
+	return packed.String()
 }
 
 var (

@@ -2,6 +2,7 @@ package guest_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"maps"
@@ -84,14 +85,10 @@ func makePacmanRepository(t *testing.T, dir string, packages ...string) {
 }
 
 // makeTar packs files in the order of their names, and returns the archive's size.
-func makeTar(t *testing.T, path string, content map[string]string) int64 {
+func makeTar(t *testing.T, path string, content map[string]string) int {
 	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z := gzip.NewWriter(f)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
 	w := tar.NewWriter(z)
 	for _, name := range slices.Sorted(maps.Keys(content)) {
 		text := content[name]
@@ -108,9 +105,8 @@ func makeTar(t *testing.T, path string, content map[string]string) int64 {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	info, err := f.Stat()
-	if err != nil {
+	if err := os.WriteFile(path, packed.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return info.Size()
+	return packed.Len()
 }

@@ -17,7 +17,7 @@ var gentoo = with(spoilt, rootPartition("8386560"), services("", "sshd", "cloud-
 		"etc/init.d/sshd":          "#!/sbin/openrc-run\ncheckconfig() {\n\tssh-keygen -A || return 2\n}\n",
 		"etc/cloud/cloud.cfg":      strings.NewReplacer("distro: suse", "distro: gentoo", "name: suse", "name: gentoo").Replace(suseCloudConfig),
 		"etc/ssh/sshd_config":      "UsePAM no\n",
-		"etc/conf.d/net":           "# mine\nconfig_enp1s0=\"10.0.2.15/24\nfd00::15/64\"\nroutes_enp1s0=\"default via 10.0.2.2\"\nmac_enp1s0=\"52:54:00:aa:bb:cc\"\nconfig_wg0=\"10.1.0.1/24\"\nmac_wg0=\"52:54:00:00:00:01\"\n",
+		"etc/conf.d/net":           "# mine\nconfig_enp1s0=\"10.0.2.15/24\nfd00::15/64\"\nroutes_enp1s0=\"default via 10.0.2.2\"\nmac_enp1s0=\"52:54:00:aa:bb:cd\"\nconfig_wg0=\"10.1.0.1/24\"\nmac_wg0=\"52:54:00:00:00:01\"\n",
 		"etc/inittab":              "id:3:initdefault:\nc1:12345:respawn:/sbin/agetty --noclear 38400 tty1 linux\n# SERIAL CONSOLES\n#s0:12345:respawn:/sbin/agetty -L 9600 ttyS0 vt100\n",
 		"usr/bin/dracut":           "",
 		"usr/bin/grub-mkconfig":    "#!/bin/sh\n. ${sysconfdir}/default/grub\n",

@@ -44,7 +44,7 @@ var suseAny = with(spoilt, rootPartition("8386560"), unit("sshd.service", ""), u
 var suseWicked = with(unit("wicked.service", ""), files{
 	"etc/sysconfig/network/config":         "AUTO6_WAIT_AT_BOOT=\"\"\n",
 	"etc/sysconfig/network/ifcfg-lo":       "IPADDR=127.0.0.1/8\n",
-	"etc/sysconfig/network/ifcfg-enp1s0":   "BOOTPROTO='dhcp'\nSTARTMODE='auto'\nLLADDR='52:54:00:aa:bb:cc'\n",
+	"etc/sysconfig/network/ifcfg-enp1s0":   "BOOTPROTO='dhcp'\nSTARTMODE='auto'\nLLADDR='52:54:00:aa:bb:cd'\n",
 	"etc/sysconfig/network/ifcfg-wg0":      "BOOTPROTO='static'\nLLADDR='52:54:00:00:00:01'\nSTARTMODE='manual'\n",
 	"etc/sysconfig/network/ifcfg.template": "# LLADDR=52:54:00:00:00:01\n",
 	"usr/sbin/ifup":                        "",

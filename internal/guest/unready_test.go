@@ -104,7 +104,7 @@ func (g unready) run(t *testing.T, shell []string, root string, mode report.Mode
 }
 
 // spoilt is what a build leaves on any Linux.
-var spoilt = with(card("enp1s0", "52:54:00:aa:bb:cc"), files{
+var spoilt = with(card("enp1s0", "52:54:00:aa:bb:cd"), files{
 	"etc/passwd":                    "root:x:0:0:root:/root:/bin/sh\n",
 	"etc/shadow":                    "root:*:19000:0:99999:7:::\n",
 	"proc/self/mountinfo":           "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n",

@@ -73,12 +73,17 @@ openrc_booting() {
 }
 
 # openrc_stop_identity_writers: a stopped service does not save the seed at
-# shutdown. It was called urandom before OpenRC 0.45.
+# shutdown. It was called urandom before OpenRC 0.45. Debian's script of that name
+# is none of OpenRC's and saves it whatever was stopped, if its folder is there.
 openrc_stop_identity_writers() {
   for osiw_service in seedrng urandom; do
+    if ! grep -qs '^#!.*openrc-run' "$ROOT/etc/init.d/$osiw_service"; then
+      continue
+    fi
     if [ -e "$ROOT/run/openrc/started/$osiw_service" ]; then
       rc-service "$osiw_service" stop
       change "stopped $osiw_service, which saves the random seed at shutdown"
     fi
   done
+  remove /var/lib/urandom
 }

@@ -25,7 +25,13 @@ networkd_look() {
   fi
 }
 
-networkd_mend() { enable_service systemd-networkd; }
+# networkd_mend: it hands the name servers of a lease to systemd-resolved only.
+networkd_mend() {
+  if ! service_enabled systemd-networkd && service_exists systemd-resolved; then
+    enable_service systemd-resolved
+  fi
+  enable_service systemd-networkd
+}
 
 networkd_dhcp_file() { echo /etc/systemd/network/60-openstack-ready.network; }
 
