@@ -183,6 +183,9 @@ var identityFiles = []kindOfFile{
 	{"random seed", "/var/lib/seedrng", []string{"*"}},
 	{"random seed", "/boot/loader", []string{"random-seed"}},
 	{"random seed", "/efi/loader", []string{"random-seed"}},
+	{"random seed", "/boot/efi/loader", []string{"random-seed"}},
+	{"mark of an earlier growth", "/etc", []string{"growroot-grown"}},
+	{"state of the boot program", "/var/lib/openstack-ready", []string{"*"}},
 	{"machine's name at its repositories", "/var/lib/yum", []string{"uuid"}},
 	{"machine's name at its repositories", "/var/lib/zypp", []string{"AnonymousUniqueId"}},
 }
