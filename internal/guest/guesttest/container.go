@@ -124,10 +124,11 @@ func base(t testing.TB, name, suite, packages string) string {
 	return archive
 }
 
-// Chroot runs a shell script in the container while it is not booted.
+// Chroot runs a shell script in the container while it is not booted. What it
+// mounts is gone at its end.
 func (c *Container) Chroot(t testing.TB, script string) {
 	t.Helper()
-	run(t, "chroot", c.Dir, "/bin/sh", "-euc", script)
+	run(t, "unshare", "--mount", "chroot", c.Dir, "/bin/sh", "-euc", script)
 }
 
 // Listen makes the container's SSH server listen on a port of this machine's
@@ -226,7 +227,7 @@ func (c *Container) Shutdown(t testing.TB) {
 	select {
 	case <-done:
 		c.nspawn = nil
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		c.Kill()
 		t.Fatalf("the container did not shut down:\n%s", c.output.String())
 	}

@@ -104,12 +104,12 @@ remove_matching() {
 }
 
 # write_out: unused blocks are given back where the disk can, so that the image
-# does not carry them.
+# does not carry them. busybox's fstrim does one file system at a time.
 write_out() {
   [ -z "$ROOT" ] || return 0
   say stage 'write out'
   sync
-  if has_program fstrim && fstrim -av; then
+  if has_program fstrim && { fstrim -av || fstrim -v /; }; then
     return 0
   fi
   echo 'the disk takes no trim' >&2
