@@ -18,9 +18,8 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
-// unready makes the container lack what the image guide asks for. A container
-// has no disk of its own, which is all that grub-probe is told to invent.
-const unready = `
+// unreadyServer leaves in the container what a build leaves on any Debian.
+const unreadyServer = `
 useradd -m -s /bin/bash packer
 echo 'packer:packer' | chpasswd
 echo 'packer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/packer
@@ -31,6 +30,17 @@ echo 'openstack token issue' >/home/packer/.bash_history
 chown -R packer: /home/packer
 mkdir -p /root/.config/openstack && echo 'clouds: {}' >/root/.config/openstack/clouds.yaml
 echo 'SUBSYSTEM=="net", ATTR{address}=="52:54:00:12:34:56", NAME="eth0"' >/etc/udev/rules.d/70-persistent-net.rules
+printf 'network: {version: 2, ethernets: {id0: {match: {macaddress: "52:54:00:12:34:56"}, dhcp4: true}}}\n' >/etc/netplan/00-installer-config.yaml
+echo 'lease { interface "enp0s99"; }' >/var/lib/dhcp/dhclient.enp0s99.leases
+echo 0123456789abcdef0123456789abcdef >/etc/machine-id
+rm -f /var/lib/dbus/machine-id
+mkdir -p /var/log/journal /var/lib/systemd
+head -c 512 /dev/urandom >/var/lib/systemd/random-seed
+`
+
+// unready makes the container lack what the image guide asks for. A container
+// has no disk of its own, which is all that grub-probe is told to invent.
+const unready = unreadyServer + `
 cat >>/etc/network/interfaces <<END
 auto lo
 iface lo inet loopback
@@ -38,13 +48,7 @@ allow-hotplug enp0s99
 iface enp0s99 inet dhcp
   hwaddress ether 52:54:00:12:34:56
 END
-printf 'network: {version: 2, ethernets: {id0: {match: {macaddress: "52:54:00:12:34:56"}, dhcp4: true}}}\n' >/etc/netplan/00-installer-config.yaml
-echo 'lease { interface "enp0s99"; }' >/var/lib/dhcp/dhclient.enp0s99.leases
 systemctl enable nftables.service
-echo 0123456789abcdef0123456789abcdef >/etc/machine-id
-rm -f /var/lib/dbus/machine-id
-mkdir -p /var/log/journal /var/lib/systemd
-head -c 512 /dev/urandom >/var/lib/systemd/random-seed
 cat >/usr/sbin/grub-probe <<'END'
 #!/bin/sh
 case "$*" in
@@ -120,16 +124,18 @@ func checkChangesNothing(t *testing.T, c *guesttest.Container) {
 	if after := treeHash(t, c.Dir); after != before {
 		t.Errorf("a check changed the guest")
 	}
-	want := []requirement.ID{
-		requirement.RootResize, requirement.NoHardcodedMAC, requirement.NoFirewall, requirement.SSHKey,
-		requirement.UserData, requirement.ConsoleLog, requirement.Datasource, requirement.Virtio,
-		requirement.DHCP, requirement.IdentityReset, requirement.NoSecrets, requirement.GuestAgent,
-	}
 	for _, f := range rep.Findings {
-		if slices.Contains(want, f.ID) != (f.Verdict == requirement.Unmet) && !slices.Contains(unseeable, f.ID) {
+		if slices.Contains(lacking, f.ID) != (f.Verdict == requirement.Unmet) && !slices.Contains(unseeable, f.ID) {
 			t.Errorf("%s of the unready guest is %s: %v", f.ID, f.Verdict, f.Evidence)
 		}
 	}
+}
+
+// lacking is what the unready container does not meet.
+var lacking = []requirement.ID{
+	requirement.RootResize, requirement.NoHardcodedMAC, requirement.NoFirewall, requirement.SSHKey,
+	requirement.UserData, requirement.ConsoleLog, requirement.Datasource, requirement.Virtio,
+	requirement.DHCP, requirement.IdentityReset, requirement.NoSecrets, requirement.GuestAgent,
 }
 
 // treeHash hashes names, kinds, modes and contents of all but what a running
@@ -186,7 +192,7 @@ func expectStillMet(t *testing.T, rep *report.Report) {
 func expectNoIdentity(t *testing.T, root string) {
 	t.Helper()
 	for _, pattern := range []string{
-		"/etc/ssh/ssh_host_*", "/var/lib/systemd/random-seed", "/var/lib/dhcp/*.leases", "/var/log/journal/*",
+		"/etc/ssh/ssh_host_*", "/var/lib/systemd/random-seed", "/boot/efi/loader/random-seed", "/var/lib/dhcp/*.leases", "/var/log/journal/*",
 		"/home/packer/.ssh/*", "/home/packer/.bash_history", "/root/.config/openstack/*", "/etc/shadow-",
 		"/tmp/.openstack-ready*", "/etc/cloud/cloud-init.disabled", "/var/lib/cloud/instances/*",
 	} {
@@ -210,7 +216,9 @@ func expectNewIdentity(t *testing.T, c *guesttest.Container) {
 		"test -s /etc/ssh/ssh_host_ed25519_key",
 		"systemctl is-active ssh.service",
 		"test -s /etc/machine-id && ! grep 0123456789abcdef /etc/machine-id",
-		"! systemctl is-enabled nftables.service",
+		"! systemctl is-enabled nftables.service firewalld.service",
+		"! systemctl is-active nftables.service firewalld.service",
+		"! grep ENABLED=yes /etc/ufw/ufw.conf",
 	} {
 		if _, err := c.As("root").Output(command); err != nil {
 			t.Error(err)

@@ -30,6 +30,14 @@ func TestRedHatProgramsAreCalledAsTheirVersionsNeed(t *testing.T) {
 		{"dracut", "dracut_rebuild", el6, files{"dracut": logged}, []string{
 			"dracut -f /boot/initramfs-2.6.32-754.el6.x86_64.img 2.6.32-754.el6.x86_64",
 		}, "", false},
+		{"dracut where kernel-install copies", "dracut_rebuild", with(el6, files{
+			"boot/efi/0123/2.6.32-754.el6.x86_64/initrd": "stale",
+		}), files{"dracut": logged}, []string{
+			"dracut -f /boot/efi/0123/2.6.32-754.el6.x86_64/initrd 2.6.32-754.el6.x86_64",
+		}, "", false},
+		{"dracut without an initramfs before", "dracut_rebuild", with(el6, files{
+			"boot/initramfs-2.6.32-754.el6.x86_64.img": "-",
+		}), files{"dracut": logged}, []string{"dracut -f --kver 2.6.32-754.el6.x86_64"}, "", false},
 		{"dracut that fails for a kernel", "dracut_rebuild", el6, files{"dracut": logged + "false"}, []string{
 			"dracut -f /boot/initramfs-2.6.32-754.el6.x86_64.img 2.6.32-754.el6.x86_64",
 		}, "", true},

@@ -42,7 +42,8 @@ list_identity() {
     '/var/lib/dhcpcd5/duid' '/var/lib/NetworkManager/secret_key' '/var/lib/NetworkManager/*.state' \
     '/var/lib/NetworkManager/timestamps' '/var/lib/NetworkManager/seen-bssids' '/var/lib/systemd/network/*'
   list_files 'random seed' '/var/lib/systemd/random-seed' '/var/lib/urandom/random-seed' \
-    '/var/lib/misc/random-seed' '/var/lib/seedrng/*' '/boot/loader/random-seed'
+    '/var/lib/misc/random-seed' '/var/lib/seedrng/*' '/boot/loader/random-seed' \
+    '/efi/loader/random-seed' '/boot/efi/loader/random-seed'
   list_files 'identity of the package manager' '/var/lib/yum/uuid'
   list_files 'credential key' '/var/lib/systemd/credential.secret'
   list_files 'state of the boot program' '/var/lib/openstack-ready/*'

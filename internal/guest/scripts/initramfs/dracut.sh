@@ -24,13 +24,19 @@ dracut_widen() {
     write_file "$DRACUT_DROPIN"
 }
 
-# dracut_rebuild: of every installed kernel. EL 6 has no --regenerate-all.
+# dracut_rebuild: of every installed kernel, where its boot entry has it: by
+# itself dracut names the file as a machine ID and the kernel's hooks do not.
 dracut_rebuild() {
-  if dracut --help | grep -q -e --regenerate-all; then
-    dracut -f --regenerate-all
-    return
-  fi
   for dr_version in $(kernels); do
-    dracut -f "$(initramfs_image "$dr_version")" "$dr_version" || return 1
+    dr_first=
+    for dr_image in $(initramfs_images "$dr_version"); do
+      if [ -n "$dr_first" ]; then
+        cp "$ROOT$dr_first" "$ROOT$dr_image" || return 1
+      else
+        dracut -f "$dr_image" "$dr_version" || return 1
+        dr_first=$dr_image
+      fi
+    done
+    [ -n "$dr_first" ] || dracut -f --kver "$dr_version" || return 1
   done
 }

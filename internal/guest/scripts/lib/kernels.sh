@@ -19,9 +19,25 @@ kernel_image() {
     "/boot/vmlinuz-${1##*-}"
 }
 
-# initramfs_image VERSION: the initramfs of a kernel, or the unified kernel image
-# that holds it, or nothing.
+# initramfs_image VERSION: the initramfs of a kernel, as its boot entry has it,
+# or the unified kernel image that holds it, or nothing.
 initramfs_image() {
+  initramfs_images "$1" | sed 1q
+}
+
+# initramfs_images VERSION: that of the boot entry, which kernel-install(8) puts
+# into a folder of the boot partition, and the one that it was copied from.
+initramfs_images() {
+  for ii_file in "$ROOT"/efi/*/"$1"/initrd* "$ROOT"/boot/*/"$1"/initrd* "$ROOT"/boot/efi/*/"$1"/initrd*; do
+    if [ -f "$ii_file" ]; then
+      guest_path "$ii_file"
+    fi
+  done
+  made_initramfs "$1"
+}
+
+# made_initramfs VERSION: where the initramfs makers put theirs.
+made_initramfs() {
   ii_package=
   if [ -s "$ROOT/lib/modules/$1/pkgbase" ]; then
     read -r ii_package <"$ROOT/lib/modules/$1/pkgbase"
