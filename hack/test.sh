@@ -25,7 +25,7 @@ main() {
   status=0
   # The packages share two cores and one cloud, so they run one after another.
   gotestsum --format pkgname --jsonfile "$log" -- \
-    -race -count 1 -p 1 -timeout 20m "${@:-./...}" || status=$?
+    -race -count 1 -p 1 -timeout 40m "${@:-./...}" || status=$?
   left_out
   return "$status"
 }
