@@ -31,7 +31,12 @@ type guest struct {
 // text returns the content of a configuration file, and false where there is
 // none. What hinders reading it is noted as unknown.
 func (t *tree) text(n *notes, name string) (string, bool) {
+	if _, err := t.stat(name); err == nil && t.textLeft <= 0 {
+		n.unknown("%s is not read: the guest has too much text", quote(name))
+		return "", false
+	}
 	b, err := t.read(name, maxText)
+	t.textLeft -= int64(len(b))
 	if err == nil {
 		return string(b), true
 	}

@@ -163,10 +163,15 @@ type rootArgs struct{ root, flags string }
 
 func (v *volume) isRootOf(a rootArgs) bool { return v.is(a.root) && v.isMountedBy(a.flags) }
 
+// maxMenus bounds the menus of one of many volumes, in bytes.
+const maxMenus = 2 << 20
+
 // menu reads what the normal boot entries on the volume have as their root.
 func (v *volume) menu() []rootArgs {
 	var roots []rootArgs
-	entries, _ := bootEntries(newTree(v.fs), &notes{}, volumeFolders)
+	t := newTree(v.fs)
+	t.textLeft = maxMenus
+	entries, _ := bootEntries(t, &notes{}, volumeFolders)
 	for _, e := range (Boot{Entries: entries}).normal() {
 		var a rootArgs
 		a.root, _ = e.arg("root")

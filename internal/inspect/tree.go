@@ -14,6 +14,7 @@ import (
 // than an ordinary one.
 const (
 	maxText    = 4 << 20  // bytes of a configuration file or script
+	maxAllText = 96 << 20 // bytes of all of them together
 	maxModules = 16 << 20 // bytes of modules.dep and modules.builtin
 	maxEntries = 20000    // entries of one directory
 	maxLinks   = 40       // symbolic links on one path, as in Linux (path_resolution(7))
@@ -29,6 +30,8 @@ var errNotRead = errors.New("is on a file system that was not read")
 type tree struct {
 	mounts []mount
 	dirs   map[string]string // path as asked for: path without links
+	// textLeft is how much text is still read.
+	textLeft int64
 }
 
 // mount is one file system of the tree.
@@ -39,7 +42,7 @@ type mount struct {
 }
 
 func newTree(root fs.FS) *tree {
-	return &tree{mounts: []mount{{fsys: root}}, dirs: map[string]string{}}
+	return &tree{mounts: []mount{{fsys: root}}, dirs: map[string]string{}, textLeft: maxAllText}
 }
 
 // mount hangs fsys into the tree at dir; a nil fsys makes everything below it

@@ -135,3 +135,19 @@ func TestTreeBoundsWhatItReads(t *testing.T) {
 		t.Errorf("read of a directory: %v; want an error", err)
 	}
 }
+
+func TestTreeBoundsAllTextTogether(t *testing.T) {
+	tree := newTree(files{"a": strings.Repeat("x", maxText), "b": "x"}.fs())
+	n := &notes{}
+	for range maxAllText / maxText {
+		if _, ok := tree.text(n, "/a"); !ok || len(n.open) > 0 {
+			t.Fatalf("read too little: %q", n.open)
+		}
+	}
+	if text, ok := tree.text(n, "/b"); ok || len(n.open) != 1 || !strings.Contains(n.open[0], "/b is not read") {
+		t.Errorf("read %q, noted %q", text, n.open)
+	}
+	if _, ok := tree.text(n, "/none"); ok || len(n.open) != 1 {
+		t.Errorf("a missing file: noted %q", n.open)
+	}
+}
