@@ -44,7 +44,7 @@ list_identity() {
   list_files 'random seed' '/var/lib/systemd/random-seed' '/var/lib/urandom/random-seed' \
     '/var/lib/misc/random-seed' '/var/lib/seedrng/*' '/boot/loader/random-seed' \
     '/efi/loader/random-seed' '/boot/efi/loader/random-seed'
-  list_files 'identity of the package manager' '/var/lib/yum/uuid'
+  list_files 'identity of the package manager' '/var/lib/yum/uuid' '/var/lib/zypp/AnonymousUniqueId'
   list_files 'credential key' '/var/lib/systemd/credential.secret'
   list_files 'state of the boot program' '/var/lib/openstack-ready/*'
   list_files 'persistent journal' '/var/log/journal/*'

@@ -82,7 +82,7 @@ argument_filter() {
     af_devices="$af_devices|${af_word%%,*}"
   done
   printf '%s\n' 's/ /  /g' \
-    "s/ (quiet|splash|rhgb|console=(${af_devices#|})(,[^ ]*)?) / /g" \
+    "s/ (quiet|splash(=[^ ]*)?|rhgb|console=(${af_devices#|})(,[^ ]*)?) / /g" \
     's/ (cloud-init=disabled|BOOTIF=[^ ]*|ifname=[^ ]*) / /g'
   if [ "$SET_NETWORK" = eth0 ]; then
     echo 's/ (net\.ifnames|biosdevname)=[^ ]* / /g'

@@ -36,7 +36,7 @@ judge_entries() {
       for (i = 1; i <= n; i++) {
         at[word[i]] = i
         if (word[i] ~ /^console=/) last = i
-        if (word[i] ~ /^(quiet|splash|rhgb)$/) wrong = wrong ", has " word[i]
+        if (word[i] ~ /^(quiet|splash(=.*)?|rhgb)$/) wrong = wrong ", has " word[i]
       }
       n = split(consoles, wanted, " ")
       for (i = 1; i <= n; i++) if (!(wanted[i] in at)) wrong = wrong ", lacks " wanted[i]
