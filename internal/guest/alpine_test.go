@@ -15,6 +15,8 @@ import (
 var alpineAny = with(spoilt, rootPartition("8386560"), services("", "sshd", "cloud-init-local", "cloud-init", "cloud-config", "cloud-final", "acpid", "networking", "qemu-guest-agent"),
 	services("default", "iptables"), services("boot", "seedrng"),
 	files{
+		"etc/passwd":  "root:x:0:0:root:/root:/bin/sh\ndaemon:x:2:2:daemon:/sbin:/sbin/nologin\n",
+		"sbin/openrc": "#!/bin/sh\nOS_RELEASE=x\n", "sbin/openrc-run": "x",
 		"run/openrc/":         "",
 		"etc/init.d/sshd":     "#!/sbin/openrc-run\nstart_pre() {\n\tssh-keygen -A\n}\n",
 		"etc/cloud/cloud.cfg": strings.NewReplacer("distro: suse", "distro: alpine\n  network:\n    renderers: ['eni']", "name: suse", "name: alpine").Replace(suseCloudConfig),
@@ -89,6 +91,7 @@ var (
 
 // alpineAfter is the same for every version.
 var alpineAfter = files{
+	"sbin/openrc": "#!/bin/sh\nOS_RELEASE=x\n", "sbin/openrc-run": "x",
 	"etc/inittab": "::sysinit:/sbin/openrc sysinit\ntty1::respawn:/sbin/getty 38400 tty1\n" +
 		"# Put a getty on the serial port\nttyS0::respawn:/sbin/getty -L 115200 ttyS0 vt100\n",
 	"etc/securetty":                          "tty1\nttyS0\n",

@@ -12,7 +12,9 @@ var gentoo = with(spoilt, rootPartition("8386560"), services("", "sshd", "cloud-
 	services("default", "net.enp1s0", "nftables", "shorewall"), services("boot", "net.lo"),
 	portagePackages("net-misc/openssh-10.0_p2-r1", "app-emulation/cloud-init-25.2", "sys-fs/growpart-0.33", "sys-fs/e2fsprogs-1.47.3", "app-emulation/qemu-guest-agent-10.0.5-r1", "net-misc/netifrc-0.7.12", "x11-libs/gtk+-3.24.51-r1"),
 	files{
-		"etc/os-release":           "NAME=Gentoo\nID=gentoo\nPRETTY_NAME=\"Gentoo Linux\"\nVERSION_ID=\"2.18\"\n",
+		"etc/os-release": "NAME=Gentoo\nID=gentoo\nPRETTY_NAME=\"Gentoo Linux\"\nVERSION_ID=\"2.18\"\n",
+		"etc/passwd":     "root:x:0:0:root:/root:/bin/sh\ndaemon:x:2:2:daemon:/sbin:/sbin/nologin\n",
+		"sbin/openrc":    "#!/bin/sh\nOS_RELEASE=x\n", "sbin/openrc-run": "x",
 		"run/openrc/":              "",
 		"etc/init.d/sshd":          "#!/sbin/openrc-run\ncheckconfig() {\n\tssh-keygen -A || return 2\n}\n",
 		"etc/cloud/cloud.cfg":      strings.NewReplacer("distro: suse", "distro: gentoo", "name: suse", "name: gentoo").Replace(suseCloudConfig),
@@ -39,6 +41,7 @@ var gentooGuests = []unready{{
 	good:  []requirement.ID{requirement.PartitionLayout, requirement.XenPVKernel},
 	stuck: map[requirement.ID]string{requirement.Virtio: "lacks virtio_blk", requirement.ConsoleLog: "has quiet"},
 	after: files{
+		"sbin/openrc": "#!/bin/sh\nOS_RELEASE=x\n", "sbin/openrc-run": "x",
 		"etc/conf.d/net":                   "# mine\nconfig_wg0=\"10.1.0.1/24\"\n",
 		"etc/inittab":                      "id:3:initdefault:\nc1:12345:respawn:/sbin/agetty --noclear 38400 tty1 linux\n# SERIAL CONSOLES\ns0:12345:respawn:/sbin/agetty -L 115200 ttyS0 vt100\n",
 		"etc/default/grub":                 "GRUB_CMDLINE_LINUX_DEFAULT=\"console=tty0 console=ttyS0,115200n8\"\n",

@@ -23,8 +23,8 @@ list_secrets() {
   ls_ifs=$IFS
   IFS=
   while IFS=: read -r ls_account _ _ _ _ ls_home _; do
-    case $ls_home in
-    / | '' | /nonexistent) ;;
+    case $ls_home/ in
+    / | // | /nonexistent/ | /bin/* | /sbin/* | /usr/* | /dev/* | /proc/* | /sys/* | /run/* | /etc/*) ;;
     *) list_home_secrets "$ls_account" "$ls_home" ;;
     esac
   done <"$ROOT/etc/passwd"
@@ -45,8 +45,13 @@ list_home_secrets() {
   list_secret 'shell history' "$1" "$2/.bash_history" "$2/.zsh_history" "$2/.zhistory" "$2/.ash_history" \
     "$2/.sh_history" "$2/.python_history" "$2/.lesshst" "$2/.viminfo" "$2/.wget-hsts"
   list_secret 'credential' "$1" "$2/.config/openstack/clouds.yaml" "$2/.config/openstack/secure.yaml" \
-    "$2/openrc*" "$2/*-openrc.sh" "$2/.aws/credentials" "$2/.netrc" "$2/.git-credentials" \
+    "$2/.aws/credentials" "$2/.netrc" "$2/.git-credentials" \
     "$2/.docker/config.json" "$2/.kube/config" "$2/.vault-token" "$2/.config/gcloud" "$2/.azure"
+  for lhs_file in "$ROOT$2"/openrc* "$ROOT$2"/*-openrc*; do
+    if [ -f "$lhs_file" ] && grep -Eqs '^[[:space:]]*(export[[:space:]]+)?OS_[A-Z_]+=' "$lhs_file"; then
+      list_secret 'credential' "$1" "${lhs_file#"$ROOT"}"
+    fi
+  done
   for lhs_file in "$ROOT$2"/.ssh/*; do
     if [ -f "$lhs_file" ] && grep -qs 'PRIVATE KEY-----' "$lhs_file"; then
       printf 'private key\t%s\t%s\n' "$1" "$(guest_path "$lhs_file")"
