@@ -96,7 +96,7 @@ var suseGuests = []unready{
 		name: "openSUSE Leap 15.6", tree: leap15, programs: susePrograms, good: suseGood, stuck: suseStuck,
 		after: files{
 			"etc/sysconfig/network/ifcfg-enp1s0": "-", "etc/sysconfig/network/ifcfg-wg0": "BOOTPROTO='static'\nSTARTMODE='manual'\n",
-			"etc/default/grub":                   "GRUB_CMDLINE_LINUX_DEFAULT=\"splash=silent mitigations=auto console=tty0 console=ttyS0,115200n8\"\nGRUB_CMDLINE_LINUX=\"\"\n",
+			"etc/default/grub":                   "GRUB_CMDLINE_LINUX_DEFAULT=\"mitigations=auto console=tty0 console=ttyS0,115200n8\"\nGRUB_CMDLINE_LINUX=\"\"\n",
 			"var/lib/wicked/lease-eth0-dhcp.xml": "-", "etc/systemd/system/multi-user.target.wants/firewalld.service": "-",
 		},
 	},
