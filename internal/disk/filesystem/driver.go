@@ -28,7 +28,8 @@ type Folder interface {
 	Fold(name string) string
 }
 
-// Inode is a file of any kind, without a name.
+// Inode is a file of any kind, without a name. Its methods are safe for
+// concurrent use, and say the same at every call.
 type Inode interface {
 	Attr() Attr
 	// Entries calls yield with each entry of a directory, "." and ".."

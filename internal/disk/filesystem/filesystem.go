@@ -22,6 +22,7 @@ type FS struct {
 	Geometry Geometry
 
 	driver Driver
+	inodes *inodeCache
 	dirs   *directoryCache
 	// fold makes one of all spellings of a name.
 	fold func(string) string
@@ -40,7 +41,10 @@ const MaxReadFile = 64 << 20
 
 // New returns the file system that d reads.
 func New(d Driver) *FS {
-	f := &FS{Geometry: d.Geometry(), driver: d, dirs: newDirectoryCache(), fold: func(name string) string { return name }}
+	f := &FS{
+		Geometry: d.Geometry(), driver: d, inodes: newInodeCache(d), dirs: newDirectoryCache(),
+		fold: func(name string) string { return name },
+	}
 	if folder, ok := d.(Folder); ok {
 		f.fold = folder.Fold
 	}
@@ -125,7 +129,7 @@ func (f *FS) list(n node) ([]fs.DirEntry, error) {
 	var failures []error
 	list := make([]fs.DirEntry, 0, len(dir.entries))
 	for _, e := range dir.entries {
-		inode, err := f.driver.Inode(e.Ino)
+		inode, err := f.inodes.inode(e.Ino)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%q: %w", e.Name, err))
 			continue

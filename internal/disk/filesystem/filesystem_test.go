@@ -224,3 +224,44 @@ func TestIdentifyNamesWhatIsStored(t *testing.T) {
 		}
 	}
 }
+
+// counted is a driver that knows how often it was asked for each inode.
+type counted struct {
+	memory
+	asked map[uint64]int
+}
+
+func (c counted) Inode(ino uint64) (filesystem.Inode, error) {
+	c.asked[ino]++
+	return c.memory.Inode(ino)
+}
+
+func TestInodesThatWereReadLastAreKept(t *testing.T) {
+	var files []string
+	for i := range 2000 {
+		files = append(files, fmt.Sprintf("d/%d=x", i))
+	}
+	c := counted{memory: build(files...), asked: map[uint64]int{}}
+	fsys := filesystem.New(c)
+	for range 3 {
+		for i := range 10 {
+			if _, err := fsys.Stat(fmt.Sprintf("d/%d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for ino, times := range c.asked {
+		if times != 1 {
+			t.Errorf("inode %d was read %d times, want once", ino, times)
+		}
+	}
+	if _, err := fsys.ReadDir("d"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fsys.Stat("d/0"); err != nil {
+		t.Fatal(err)
+	}
+	if again := c.asked[c.Root()]; again != 2 {
+		t.Errorf("the root was read %d times, want twice, with more inodes between than are kept", again)
+	}
+}

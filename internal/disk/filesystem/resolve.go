@@ -100,7 +100,7 @@ func validName(name string) bool {
 
 func (f *FS) root() (node, error) {
 	ino := f.driver.Root()
-	inode, err := f.driver.Inode(ino)
+	inode, err := f.inodes.inode(ino)
 	if err != nil {
 		return node{}, err
 	}
@@ -119,7 +119,7 @@ func (f *FS) child(parent node, name string) (node, error) {
 	if ino == parent.ino {
 		return node{}, diskerr.Corrupt("directory inode %d holds itself", ino)
 	}
-	inode, err := f.driver.Inode(ino)
+	inode, err := f.inodes.inode(ino)
 	if err != nil {
 		return node{}, err
 	}
