@@ -50,7 +50,7 @@ func TestUnreadyOpenRCIsMended(t *testing.T) {
 	c := guesttest.NewContainerOf(t, "debian-12-openrc", sysvinitPackages+",openrc")
 	guest.Ran(t, "Debian 12 with OpenRC", guest.Booted)
 	c.Chroot(t, unreadySysvinit)
-	expectMendedWithoutSystemd(t, c, "rc-update show default | grep -w acpid", "! rc-update show | grep -w ferm", "pgrep -x acpid")
+	expectMendedWithoutSystemd(t, c, "/sbin/rc-update show default | grep -w acpid", "! /sbin/rc-update show | grep -w ferm", "pgrep -x acpid")
 }
 
 // expectMendedWithoutSystemd mends the guest, and boots it again as an
