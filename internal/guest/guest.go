@@ -242,7 +242,7 @@ func (r *run) judge(t *transcript, stderr string, status int) (*report.Report, e
 		return nil, fmt.Errorf("the program in the guest ended early (%s): %s",
 			statusText(status), quoteLog(stderr, t.log))
 	case t.failure != "":
-		return nil, fmt.Errorf("%s; the guest's log ends:\n%s", t.failure, indent(t.log, 15))
+		return nil, errors.New(t.failure + logEnd(t.log))
 	}
 	rep, err := t.report(r.opts.Mode)
 	if err != nil {
@@ -250,6 +250,14 @@ func (r *run) judge(t *transcript, stderr string, status int) (*report.Report, e
 	}
 	rep.Skipped = r.opts.Skip
 	return rep, nil
+}
+
+// logEnd quotes the last lines, where anything was printed at all.
+func logEnd(log []string) string {
+	if len(log) == 0 {
+		return ""
+	}
+	return "; the guest's log ends:\n" + indent(log, 15)
 }
 
 func statusText(status int) string {

@@ -208,7 +208,7 @@ func (c *Container) findLeader() int {
 func (c *Container) As(user string) Exec {
 	shell := []string{
 		"nsenter", "--target", strconv.Itoa(c.leader), "--mount", "--uts", "--ipc", "--pid", "--cgroup",
-		"--root", "--wd=/", "env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "TERM=dumb",
+		"--root", "--wd", "env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "TERM=dumb",
 	}
 	return Exec{Shell: append(shell, "/sbin/runuser", "-u", user, "--", "/bin/sh", "-c")}
 }

@@ -3,6 +3,7 @@
 package guesttest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
+	"sync/atomic"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
@@ -59,6 +62,56 @@ func (e Exec) Upload(path string, r io.Reader, _ *os.FileInfo) error {
 		return fmt.Errorf("upload %s: %w: %s", path, err, out)
 	}
 	return nil
+}
+
+// Cut is a communicator whose connection is lost for good when a command says a
+// certain thing. As with SSH, the command goes on until it says something more.
+type Cut struct {
+	Exec
+	// At is what is said last.
+	At string
+
+	lost atomic.Bool
+}
+
+var errLost = errors.New("the connection was lost")
+
+// Start implements packersdk.Communicator.
+func (c *Cut) Start(_ context.Context, cmd *packersdk.RemoteCmd) error {
+	if c.lost.Load() {
+		return errLost
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	remote := c.command(cmd.Command)
+	remote.Stdout, remote.Stderr = w, w
+	if err := remote.Start(); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	go c.pass(r, remote, cmd)
+	return nil
+}
+
+// pass hands on what is said until the connection is lost or the command ends.
+func (c *Cut) pass(r *os.File, remote *exec.Cmd, cmd *packersdk.RemoteCmd) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		_, _ = fmt.Fprintln(cmd.Stdout, lines.Text())
+		if strings.Contains(lines.Text(), c.At) {
+			c.lost.Store(true)
+			break
+		}
+	}
+	_ = r.Close()
+	if c.lost.Load() {
+		cmd.SetExited(packersdk.CmdDisconnect)
+		_ = remote.Wait()
+		return
+	}
+	cmd.SetExited(exitStatus(remote.Wait()))
 }
 
 // Output runs a command and returns what it wrote to its standard output.

@@ -20,9 +20,10 @@ main() {
   fi
   umask 022
   trap finish EXIT
-  trap 'give_up "the program was told to stop, by its time limit or a lost connection"' HUP INT TERM
+  trap 'give_up "the program was told to stop, by its time limit or a lost connection"' HUP INT PIPE TERM
   OUTCOME='the program stopped before its end'
   probe
+  take_turn
   if [ "$MODE" = check ]; then
     check
   else
@@ -31,8 +32,15 @@ main() {
   OUTCOME=
 }
 
-# finish: the last lines, whatever happened.
+# finish: the last lines, whatever happened; nobody may be there to hear them.
 finish() {
+  trap '' HUP INT PIPE TERM
+  say_end || echo 'the end of this run was not heard' >&2
+  rm -rf "$WORK" ${ZEROS:+"$ZEROS"}
+  leave_turn
+}
+
+say_end() {
   if [ -n "$SET_WHOLE_LOG" ]; then
     say_log 5000
   elif [ -n "$OUTCOME" ]; then
@@ -43,7 +51,6 @@ finish() {
   else
     say end failed "$OUTCOME"
   fi
-  rm -rf "$WORK" ${ZEROS:+"$ZEROS"}
 }
 
 # say_log COUNT: the last lines of what programs printed.
@@ -57,6 +64,44 @@ say_log() {
 give_up() {
   OUTCOME=$1
   exit 1
+}
+
+# TURN names the run that is at work: its process and its folder.
+TURN=/var/run/openstack-ready
+
+# take_turn: a run whose connection was lost goes on until it next has something
+# to say, which can be after the package manager. It is told to stop, and waited for.
+take_turn() {
+  [ -z "$ROOT" ] || return 0
+  tt_left=300
+  while other_run; do
+    : >"$tt_folder/stop"
+    if [ "$tt_left" -eq 0 ]; then
+      give_up "an earlier run of this program is still at work in the guest, as process $tt_process: end it, or wait for it, and build again"
+    fi
+    tt_left=$((tt_left - 1))
+    sleep 1
+  done
+  echo "$$ $WORK" >"$TURN"
+}
+
+# other_run: whether there is one, in tt_process and tt_folder. One that was
+# killed leaves its folder.
+other_run() {
+  if ! [ -s "$TURN" ] || ! read -r tt_process tt_folder <"$TURN"; then
+    return 1
+  fi
+  if [ -d "$tt_folder" ] && tr '\000' ' ' <"/proc/$tt_process/cmdline" | grep -qF " $tt_folder "; then
+    return 0
+  fi
+  rm -rf "$tt_folder"
+  return 1
+}
+
+leave_turn() {
+  if [ -z "$ROOT" ] && grep -qs "^$$ " "$TURN"; then
+    rm "$TURN"
+  fi
 }
 
 check() {
@@ -103,8 +148,8 @@ probe() {
   find_init
   say probe init "$INIT"
   [ -n "$INIT" ] || give_up "the guest is $OS_NAME, whose init is none of: $INITS"
-  if [ "$MODE" = mend ] && ! root_is_writable; then
-    give_up "the root file system is read-only, as on systems that are updated as a whole (transactional-update, ostree): make $OS_NAME ready where its image is composed, or mount / writable before this provisioner"
+  if [ "$MODE" = mend ]; then
+    refuse_read_only
   fi
   find_initramfs
   say probe initramfs "$INITRAMFS"
@@ -113,6 +158,18 @@ probe() {
   if [ -z "$ROOT" ] && [ "$(id -u)" != 0 ]; then
     give_up "$LOGIN is not root and execute_command did not make it so: log in as root, give $LOGIN passwordless sudo, or set execute_command"
   fi
+}
+
+# refuse_read_only: where nothing could be mended for good.
+refuse_read_only() {
+  if read_only /; then
+    give_up "the root file system is read-only, as on systems that are updated as a whole (transactional-update, ostree): make $OS_NAME ready where its image is composed, or mount / writable before this provisioner"
+  fi
+  for rro_path in /usr /etc /var /boot; do
+    if read_only "$rro_path"; then
+      give_up "$rro_path is mounted read-only: mount it writable before this provisioner, with: mount -o remount,rw $rro_path"
+    fi
+  done
 }
 
 # read_os_release: os-release(5).

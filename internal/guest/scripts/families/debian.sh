@@ -40,11 +40,19 @@ debian_installed_packages() {
 # debian_install PACKAGE...
 debian_install() {
   debian_update_lists
-  DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 \
+  if ! DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 \
     UCF_FORCE_CONFFOLD=1 APT_LISTCHANGES_FRONTEND=none \
     apt-get -y -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-    --no-install-recommends install "$@"
+    --no-install-recommends install "$@"; then
+    debian_blame_lists
+    return 1
+  fi
+}
+
+# debian_blame_lists: without its list apt only says that it knows no such package.
+debian_blame_lists() {
+  sed -n 's/^[WE]: Failed to fetch/E: there are package lists that could not be fetched:/p' "$WORK/update" | sed 1q
 }
 
 # debian_complaint: the form of the lines that say why an install failed.
@@ -53,15 +61,11 @@ debian_complaint() { echo '^(E|dpkg): '; }
 # debian_update_lists: once a run. The lists have a lock of their own, which
 # apt-daily.service may hold and which DPkg::Lock::Timeout does not wait for.
 debian_update_lists() {
-  [ ! -e "$WORK/lists-updated" ] || return 0
-  : >"$WORK/lists-updated"
+  [ ! -e "$WORK/update" ] || return 0
   for dul_wait in 5 10 20 40 60 60; do
-    if apt-get -q -o Acquire::Retries=3 update; then
-      return 0
-    fi
-    if ! tail -n 5 "$WORK/log" | grep -q 'Could not get lock'; then
-      return 0
-    fi
+    apt-get -q -o Acquire::Retries=3 update >"$WORK/update" 2>&1 || echo 'the package lists are not new' >&2
+    cat "$WORK/update"
+    grep -q 'Could not get lock' "$WORK/update" || return 0
     sleep "$dul_wait"
   done
 }

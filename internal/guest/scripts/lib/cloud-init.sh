@@ -94,7 +94,12 @@ cloud_init_python() {
 # later files win, dictionaries merge, lists replace. Python 2.6 must do too.
 merged_cloud_config() {
   mcc_python=$(cloud_init_python)
-  "${mcc_python:+$ROOT}${mcc_python:-python3}" -B - "$ROOT/etc/cloud" <<'END'
+  mcc_python=${mcc_python:+$ROOT}${mcc_python:-python3}
+  if ! command -v "$mcc_python"; then
+    echo "there is no $mcc_python for it" >&2
+    return 1
+  fi >&2
+  "$mcc_python" -B - "$ROOT/etc/cloud" <<'END'
 import glob, io, os, sys, yaml
 
 

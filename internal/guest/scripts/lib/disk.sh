@@ -41,7 +41,7 @@ device_name() {
   echo "${dn_source##*/}"
 }
 
-# root_is_writable: whether it is mounted so.
-root_is_writable() {
-  ! awk '$5 == "/" { options = $6 } END { print options }' "$ROOT/proc/self/mountinfo" | grep -Eq '^ro(,|$)'
+# read_only PATH: whether a file system is mounted there, and so.
+read_only() {
+  awk -v path="$1" '$5 == path { options = $6 } END { print options }' "$ROOT/proc/self/mountinfo" | grep -Eq '^ro(,|$)'
 }
