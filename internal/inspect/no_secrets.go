@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"bytes"
+	"io"
 	"path"
 	"regexp"
 	"strings"
@@ -114,7 +116,7 @@ func homeSecrets(g *guest, n *notes, a account) {
 func privateKeys(g *guest, n *notes, dir string) {
 	for _, file := range g.glob(n, dir, "*") {
 		info, err := g.stat(file)
-		if err != nil || !info.Mode().IsRegular() || info.Size() > maxKeyFile {
+		if err != nil || !info.Mode().IsRegular() || info.Size() > maxKeyFile || isBinary(g, file) {
 			continue
 		}
 		text, _ := g.text(n, file)
@@ -122,6 +124,19 @@ func privateKeys(g *guest, n *notes, dir string) {
 			n.unmet("%s: a private key", quote(file))
 		}
 	}
+}
+
+// isBinary tells programs, which fill the homes of some accounts of the system,
+// from what can be text. What cannot be read is told when all of it is.
+func isBinary(g *guest, file string) bool {
+	f, err := g.open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	start := make([]byte, 128)
+	n, _ := io.ReadFull(f, start)
+	return bytes.IndexByte(start[:n], 0) >= 0
 }
 
 // maxKeyFile is the size above which a file is no private key: the largest RSA

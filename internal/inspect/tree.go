@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -59,14 +60,25 @@ func (t *tree) read(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err = errors.Join(err, f.Close()); err != nil {
+	b, err := readAll(f, limit)
+	return b, errors.Join(err, f.Close())
+}
+
+// readAll reads a file in as few pieces as it has on the disk.
+func readAll(f fs.File, limit int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
 		return nil, err
 	}
-	if int64(len(b)) > limit {
+	var b bytes.Buffer
+	b.Grow(int(max(0, min(info.Size(), limit))) + bytes.MinRead)
+	switch _, err := b.ReadFrom(io.LimitReader(f, limit+1)); {
+	case err != nil:
+		return nil, err
+	case int64(b.Len()) > limit:
 		return nil, fmt.Errorf("is larger than the %d bytes that are read of such a file", limit)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // open opens a regular file, over symbolic links.
