@@ -4,6 +4,7 @@ import (
 	"iter"
 	"path"
 	"strings"
+	"sync/atomic"
 )
 
 // guest is what the looks at the single requirements share: the facts, the
@@ -22,7 +23,7 @@ type guest struct {
 	drivers  map[string]driversRead
 	ramdisks map[string]*ramdisk
 	// earlyLeft are the bytes that may still be read of the latter.
-	earlyLeft int64
+	earlyLeft *atomic.Int64
 	// bootErr says why kernels and boot entries could not all be read,
 	// cloudOpen what stayed open of cloud-init's set-up.
 	bootErr, cloudOpen error

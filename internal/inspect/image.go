@@ -57,7 +57,7 @@ func Image(ctx context.Context, img *disk.Image) (*Result, error) {
 func newGuest(t *tree, l layout, facts *Facts) *guest {
 	g := &guest{
 		tree: t, facts: facts, layout: l, config: loadConfig(t), installed: loadInstalled(t, facts.OS),
-		drivers: map[string]driversRead{}, ramdisks: map[string]*ramdisk{}, earlyLeft: maxEarly,
+		drivers: map[string]driversRead{}, ramdisks: map[string]*ramdisk{}, earlyLeft: leave(maxEarly),
 	}
 	facts.Architecture, _ = architecture(t)
 	facts.Packages = g.installed.db
@@ -83,37 +83,43 @@ func newGuest(t *tree, l layout, facts *Facts) *guest {
 	return g
 }
 
-// looks holds the look at each requirement; image-format is not among them,
-// since it is about the file and not about the guest.
-var looks = map[requirement.ID]func(context.Context, *guest) requirement.Finding{
-	requirement.RootResize:      rootResize,
-	requirement.PartitionLayout: simple(partitionLayout),
-	requirement.NoHardcodedMAC:  noHardcodedMAC,
-	requirement.SSHServer:       simple(sshServer),
-	requirement.NoFirewall:      simple(noFirewall),
-	requirement.SSHKey:          simple(sshKey),
-	requirement.UserData:        simple(userData),
-	requirement.ConsoleLog:      simple(consoleLog),
-	requirement.XenPVKernel:     xenPVKernel,
-	requirement.Datasource:      simple(datasource),
-	requirement.Virtio:          virtio,
-	requirement.DHCP:            simple(dhcp),
-	requirement.IdentityReset:   simple(identityReset),
-	requirement.NoSecrets:       simple(noSecrets),
-	requirement.ACPIShutdown:    simple(acpiShutdown),
-	requirement.GuestAgent:      simple(guestAgent),
+// looks holds the look at each requirement but those of early, and image-format,
+// which is about the file and not about the guest.
+var looks = map[requirement.ID]lookFunc{
+	requirement.PartitionLayout: partitionLayout,
+	requirement.SSHServer:       sshServer,
+	requirement.NoFirewall:      noFirewall,
+	requirement.SSHKey:          sshKey,
+	requirement.UserData:        userData,
+	requirement.ConsoleLog:      consoleLog,
+	requirement.Datasource:      datasource,
+	requirement.DHCP:            dhcp,
+	requirement.IdentityReset:   identityReset,
+	requirement.NoSecrets:       noSecrets,
+	requirement.ACPIShutdown:    acpiShutdown,
+	requirement.GuestAgent:      guestAgent,
 }
 
-func simple(look func(*guest) requirement.Finding) func(context.Context, *guest) requirement.Finding {
-	return func(_ context.Context, g *guest) requirement.Finding { return look(g) }
+// early holds the looks that wait for what is in an initramfs.
+var early = map[requirement.ID]lookFunc{
+	requirement.RootResize:     rootResize,
+	requirement.NoHardcodedMAC: noHardcodedMAC,
+	requirement.XenPVKernel:    xenPVKernel,
+	requirement.Virtio:         virtio,
 }
 
-// findings takes every look, in the order of the catalogue.
+type lookFunc func(*guest) requirement.Finding
+
+// findings takes every look, those that wait at the end.
 func (g *guest) findings(ctx context.Context) []requirement.Finding {
+	wait := g.readRamdisks(ctx)
+	defer wait()
 	var findings []requirement.Finding
-	for _, r := range requirement.SeenFrom(requirement.Disk) {
-		if look, ok := looks[r.ID]; ok && ctx.Err() == nil {
-			findings = append(findings, look(ctx, g))
+	for _, some := range []map[requirement.ID]lookFunc{looks, early} {
+		for _, r := range requirement.SeenFrom(requirement.Disk) {
+			if look, ok := some[r.ID]; ok && ctx.Err() == nil {
+				findings = append(findings, look(g))
+			}
 		}
 	}
 	return findings

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync/atomic"
 )
 
 // Bounds of one initramfs.
@@ -38,7 +39,7 @@ type member struct {
 // them. What early microcode is in comes first (kernel,
 // driver-api/early-userspace/buffer-format.rst). left counts down the bytes that
 // may still be read.
-func readInitramfs(ctx context.Context, r io.Reader, left *int64, visit func(member) bool) error {
+func readInitramfs(ctx context.Context, r io.Reader, left *atomic.Int64, visit func(member) bool) error {
 	l := &lister{ctx: ctx, visit: visit, left: left}
 	err := l.archives(l.buffer(r), initramfsLayers)
 	if errors.Is(err, errStop) {
@@ -51,7 +52,7 @@ type lister struct {
 	ctx     context.Context
 	visit   func(member) bool
 	members int
-	left    *int64
+	left    *atomic.Int64
 }
 
 // buffer makes what is read of r count.
@@ -193,20 +194,25 @@ func skipZeros(r *bufio.Reader) error {
 }
 
 // limited fails, other than io.LimitedReader, when there is more to read. What
-// is left is shared with others.
+// is left is shared with others, as a decompressor that reads ahead.
 type limited struct {
 	r    io.Reader
-	left *int64
+	left *atomic.Int64
+}
+
+// leave returns a count of bytes that may still be read.
+func leave(bytes int64) *atomic.Int64 {
+	left := &atomic.Int64{}
+	left.Store(bytes)
+	return left
 }
 
 func (l *limited) Read(p []byte) (int, error) {
-	if *l.left <= 0 {
+	left := l.left.Load()
+	if left <= 0 {
 		return 0, errUnpacked
 	}
-	if int64(len(p)) > *l.left {
-		p = p[:*l.left]
-	}
-	n, err := l.r.Read(p)
-	*l.left -= int64(n)
+	n, err := l.r.Read(p[:min(int64(len(p)), left)])
+	l.left.Add(-int64(n))
 	return n, err
 }

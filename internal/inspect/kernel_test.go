@@ -201,11 +201,13 @@ func TestInitramfsIsReadOnceAndNoFurtherThanNeeded(t *testing.T) {
 	tr := newTree(f.fs())
 	g := newGuest(tr, readyLayout(), &Facts{})
 	k := g.facts.Kernels[0]
-	first := g.ramdisk(context.Background(), k)
+	g.readRamdisks(context.Background())
+	first := g.ramdisk(k)
 	if first.err != nil || len(first.found) != 3 {
 		t.Errorf("got %+v", first)
 	}
-	if second := g.ramdisk(context.Background(), k); second != first {
+	g.readRamdisks(context.Background())
+	if second := g.ramdisk(k); second != first {
 		t.Error("the initramfs was read a second time")
 	}
 	builtIn := f.with(files{
@@ -213,7 +215,8 @@ func TestInitramfsIsReadOnceAndNoFurtherThanNeeded(t *testing.T) {
 		"usr/lib/modules/" + version + "/modules.builtin": "kernel/virtio_pci.ko\nkernel/virtio_blk.ko\nkernel/virtio_scsi.ko\n",
 	})
 	g = newGuest(newTree(builtIn.fs()), readyLayout(), &Facts{})
-	if r := g.ramdisk(context.Background(), k); r.err != nil {
+	g.readRamdisks(context.Background())
+	if r := g.ramdisk(k); r.err != nil {
 		t.Errorf("an initramfs that is not needed was read: %v", r.err)
 	}
 }

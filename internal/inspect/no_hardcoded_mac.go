@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"context"
 	"path"
 	"regexp"
 	"strings"
@@ -52,7 +51,7 @@ var macPlaces = []macPlace{
 
 // noHardcodedMAC looks for a card's address in every place where a network
 // stack, udev or the boot loader would take it from.
-func noHardcodedMAC(ctx context.Context, g *guest) requirement.Finding {
+func noHardcodedMAC(g *guest) requirement.Finding {
 	n := &notes{}
 	if g.bootErr != nil {
 		n.unknown("kernel command lines: %v", g.bootErr)
@@ -69,7 +68,7 @@ func noHardcodedMAC(ctx context.Context, g *guest) requirement.Finding {
 	}
 	persistentNames(g, n)
 	persistentGenerator(g, n)
-	g.macsEarly(ctx, n)
+	g.macsEarly(n)
 	if len(g.facts.Boot.Entries) == 0 {
 		n.unknown("kernel command lines: %v", errNoEntries)
 	}
@@ -79,9 +78,9 @@ func noHardcodedMAC(ctx context.Context, g *guest) requirement.Finding {
 
 // macsEarly notes the addresses that were seen in an initramfs, as far as it is
 // read for its drivers; what cannot be read of it is told there.
-func (g *guest) macsEarly(ctx context.Context, n *notes) {
+func (g *guest) macsEarly(n *notes) {
 	for _, k := range g.facts.Kernels {
-		for _, line := range g.ramdisk(ctx, k).macs {
+		for _, line := range g.ramdisk(k).macs {
 			n.unmet("%s", line)
 		}
 	}

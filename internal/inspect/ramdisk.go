@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // ramdisk is what was looked for in a kernel's initramfs.
@@ -18,6 +19,8 @@ type ramdisk struct {
 	// macs are the lines with addresses of cards.
 	macs []string
 	err  error
+	// read is closed when all of it is known.
+	read chan struct{}
 }
 
 // growroot is what grows the root partition before it is mounted; it counts as
@@ -27,18 +30,54 @@ const growroot = "growroot"
 // maxMember bounds what is read of one file in an initramfs.
 const maxMember = 64 << 10
 
-// ramdisk reads a kernel's initramfs, once for all requirements, and only until
-// all that can be needed was seen; one from which nothing is needed is not read.
-func (g *guest) ramdisk(ctx context.Context, k Kernel) *ramdisk {
-	if r := g.ramdisks[k.Initramfs]; r != nil {
-		return r
+// readRamdisks reads the initramfs of every kernel, once for all requirements,
+// and only until all that can be needed was seen; one from which nothing is
+// needed is not read. To unpack them takes as long as all else, so it is done
+// beside it; wait waits for its end.
+func (g *guest) readRamdisks(ctx context.Context) (wait func()) {
+	var searches []func()
+	for _, k := range g.facts.Kernels {
+		if g.ramdisks[k.Initramfs] != nil {
+			continue
+		}
+		r := &ramdisk{found: map[string]string{}, read: make(chan struct{})}
+		g.ramdisks[k.Initramfs] = r
+		searches = append(searches, g.searchFor(ctx, k, r))
 	}
-	r := &ramdisk{found: map[string]string{}}
-	if wanted := g.wantedEarly(k); len(wanted) > 0 && k.Initramfs != "" {
-		r.err = g.search(ctx, k.Initramfs, r, wanted)
-	}
-	g.ramdisks[k.Initramfs] = r
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, search := range searches {
+			search()
+		}
+	}()
+	return func() { <-done }
+}
+
+// ramdisk returns what was found in a kernel's initramfs.
+func (g *guest) ramdisk(k Kernel) *ramdisk {
+	r := g.ramdisks[k.Initramfs]
+	<-r.read
 	return r
+}
+
+// searchFor opens a kernel's initramfs, if it is needed, and returns what
+// searches it. That uses nothing of the guest that the looks use.
+func (g *guest) searchFor(ctx context.Context, k Kernel, r *ramdisk) (search func()) {
+	known := func() { close(r.read) }
+	wanted := g.wantedEarly(k)
+	if len(wanted) == 0 || k.Initramfs == "" {
+		return known
+	}
+	f, err := g.openInitramfs(k.Initramfs)
+	if err != nil {
+		r.err = err
+		return known
+	}
+	return func() {
+		defer known()
+		r.err = errors.Join(r.search(ctx, k.Initramfs, f, g.earlyLeft, wanted), f.Close())
+	}
 }
 
 // wantedEarly are the modules that a kernel needs before / is mounted and does
@@ -60,12 +99,8 @@ func (g *guest) wantedEarly(k Kernel) []string {
 	return wanted
 }
 
-func (g *guest) search(ctx context.Context, file string, r *ramdisk, wanted []string) error {
-	f, err := g.openInitramfs(file)
-	if err != nil {
-		return err
-	}
-	err = readInitramfs(ctx, f, &g.earlyLeft, func(m member) bool {
+func (r *ramdisk) search(ctx context.Context, file string, content io.Reader, left *atomic.Int64, wanted []string) error {
+	return readInitramfs(ctx, content, left, func(m member) bool {
 		name := strings.TrimPrefix(m.name, "./")
 		if what := earlyPart(name); slices.Contains(wanted, what) && r.found[what] == "" {
 			r.found[what] = name
@@ -76,7 +111,6 @@ func (g *guest) search(ctx context.Context, file string, r *ramdisk, wanted []st
 		r.addMACs(file, name, m.content)
 		return len(r.found) < len(wanted)
 	})
-	return errors.Join(err, f.Close())
 }
 
 // openInitramfs opens an initramfs, or that in a unified kernel image.

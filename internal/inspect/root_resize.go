@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"context"
 	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -10,14 +9,14 @@ import (
 // rootResize looks for what grows the root partition and its file system at
 // boot: our own unit, an initramfs with growroot, or cloud-init's growpart and
 // resizefs.
-func rootResize(ctx context.Context, g *guest) requirement.Finding {
+func rootResize(g *guest) requirement.Finding {
 	n := &notes{}
 	if unitGrows(g, n) || neverGrows(g.layout, n) || growInInitramfs(g, n) || !cloudReady(g, n) {
 		return n.finding(requirement.RootResize)
 	}
 	growModules(g, n)
 	growTools(g, n)
-	growsInTime(ctx, g, n)
+	growsInTime(g, n)
 	if g.has(n, "/etc/growroot-disabled") && !g.config.root.get("growpart", "ignore_growroot_disabled").isTrue() {
 		n.unmet("/etc/growroot-disabled is there: growpart does nothing")
 	}
@@ -108,12 +107,12 @@ func growModules(g *guest, n *notes) {
 
 // growsInTime notes kernels that take no new size of a partition in use, and so
 // need growroot in the initramfs: those before 3.8 (cloud-utils, growpart).
-func growsInTime(ctx context.Context, g *guest, n *notes) {
+func growsInTime(g *guest, n *notes) {
 	for _, k := range g.facts.Kernels {
 		if older, ok := k.before3(8); !ok || !older {
 			continue
 		}
-		r := g.ramdisk(ctx, k)
+		r := g.ramdisk(k)
 		switch file := r.found[growroot]; {
 		case r.err != nil:
 			n.unknown("%s: %v", quote(k.Initramfs), r.err)

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ var (
 )
 
 // virtio looks for the drivers of every kernel that the image can boot.
-func virtio(ctx context.Context, g *guest) requirement.Finding {
+func virtio(g *guest) requirement.Finding {
 	n := &notes{}
 	if g.bootErr != nil {
 		n.unknown("%v", g.bootErr)
@@ -36,7 +35,7 @@ func virtio(ctx context.Context, g *guest) requirement.Finding {
 			n.unknown("%s: %v", quote(k.Version), err)
 			continue
 		}
-		diskDrivers(ctx, g, n, k, m)
+		diskDrivers(g, n, k, m)
 		networkDriver(n, k, m)
 		configDrive(g, n, k, m)
 	}
@@ -52,7 +51,7 @@ const lvmDevices = "/etc/lvm/devices/system.devices"
 var errNoKernel = errors.New("no kernel was found in /boot, " + modulesDir + " and the EFI system partition")
 
 // diskDrivers notes the drivers that must be in the kernel or its initramfs.
-func diskDrivers(ctx context.Context, g *guest, n *notes, k Kernel, m modules) {
+func diskDrivers(g *guest, n *notes, k Kernel, m modules) {
 	missing := slices.DeleteFunc(slices.Clone(bootModules), func(name string) bool { return m.builtIn[name] })
 	if len(missing) == 0 {
 		n.met("%s: %s are built in (%s)", quote(k.Image), strings.Join(bootModules, ", "), quote(m.said))
@@ -62,7 +61,7 @@ func diskDrivers(ctx context.Context, g *guest, n *notes, k Kernel, m modules) {
 		n.lacks("%s: %s not built in, and the kernel has no initramfs", quote(k.Image), strings.Join(missing, ", "))
 		return
 	}
-	r := g.ramdisk(ctx, k)
+	r := g.ramdisk(k)
 	var found, left []string
 	for _, name := range missing {
 		if file := r.found[name]; file != "" {

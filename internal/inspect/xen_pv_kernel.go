@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"context"
 	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -9,7 +8,7 @@ import (
 
 // xenPVKernel asks only kernels below 3.0, which may lack what paravirtualized
 // Xen needs.
-func xenPVKernel(ctx context.Context, g *guest) requirement.Finding {
+func xenPVKernel(g *guest) requirement.Finding {
 	n := &notes{}
 	if g.bootErr != nil {
 		n.unknown("%v", g.bootErr)
@@ -22,7 +21,7 @@ func xenPVKernel(ctx context.Context, g *guest) requirement.Finding {
 		case !ok:
 			n.unknown("%s: the version can not be told from the name", quote(k.Image))
 		case older:
-			xenConfig(ctx, g, n, k)
+			xenConfig(g, n, k)
 		default:
 			n.notApplicable("%s: %s is 3.0 or newer", quote(k.Image), quote(k.Version))
 		}
@@ -32,7 +31,7 @@ func xenPVKernel(ctx context.Context, g *guest) requirement.Finding {
 
 // xenConfig notes what the build configuration of an old kernel says: either
 // the paravirt_ops guest with its front ends, or a classic Xen kernel.
-func xenConfig(ctx context.Context, g *guest, n *notes, k Kernel) {
+func xenConfig(g *guest, n *notes, k Kernel) {
 	if strings.HasSuffix(k.Version, "xen") {
 		n.met("%s is a kernel built for Xen", quote(k.Image))
 		return
@@ -59,13 +58,13 @@ func xenConfig(ctx context.Context, g *guest, n *notes, k Kernel) {
 		}
 	}
 	if options["CONFIG_XEN_BLKDEV_FRONTEND"] == "m" {
-		xenDisk(ctx, g, n, k)
+		xenDisk(g, n, k)
 	}
 }
 
 // xenDisk notes the driver of the disk, which must then be in the initramfs.
-func xenDisk(ctx context.Context, g *guest, n *notes, k Kernel) {
-	r := g.ramdisk(ctx, k)
+func xenDisk(g *guest, n *notes, k Kernel) {
+	r := g.ramdisk(k)
 	switch file := r.found["xen_blkfront"]; {
 	case k.Initramfs == "":
 		n.lacks("%s: xen_blkfront is a module, and the kernel has no initramfs", quote(k.Image))
