@@ -85,7 +85,7 @@ func (c *Cut) Start(_ context.Context, cmd *packersdk.RemoteCmd) error {
 	if err != nil {
 		return err
 	}
-	defer w.Close()
+	defer w.Close() //nolint:errcheck // the command has a copy of its own
 	remote := c.command(cmd.Command)
 	remote.Stdout, remote.Stderr = w, w
 	if err := remote.Start(); err != nil {
