@@ -106,7 +106,7 @@ func (b *bench) beside(g program, ours cost) error {
 		return nil
 	}
 	ratio := float64(theirs[""].wall) / float64(ours.wall)
-	b.table.add("time", seconds(ours.wall), g.name+", "+b.accelerator, seconds(theirs[""].wall),
+	b.table.add("time", seconds(ours.wall), strings.Join(append([]string{g.name}, g.args...), " ")+", "+b.accelerator, seconds(theirs[""].wall),
 		fmt.Sprintf("%.0f times faster", ratio), atLeast(ratio, g.target))
 	b.table.add("peak memory", megabytes(ours.peak), g.name+", its largest process", megabytes(theirs[""].peak),
 		fmt.Sprintf("%.0f times less", float64(theirs[""].peak)/float64(ours.peak)), "")

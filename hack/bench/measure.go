@@ -145,7 +145,8 @@ func (c command) run() (cost, error) {
 		err = c.check(stdout.Bytes())
 	}
 	if err != nil {
-		return cost{}, fmt.Errorf("%s: %w\n%s", strings.Join(c.args, " "), err, stderr.String())
+		said, _, _ := strings.Cut(stderr.String(), "\n")
+		return cost{}, fmt.Errorf("%s: %w: %s", strings.Join(c.args, " "), err, said)
 	}
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	return cost{wall: wall, peak: usage.Maxrss << 10}, nil
