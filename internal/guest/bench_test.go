@@ -16,7 +16,7 @@ import (
 func BenchmarkMend(b *testing.B) {
 	for range b.N {
 		c := guesttest.NewContainer(b)
-		c.Chroot(b, unready)
+		c.Chroot(b, guesttest.Unready)
 		c.Boot(b)
 		first := timeRun(b, c)
 		second := timeRun(b, c)

@@ -57,10 +57,16 @@ var faults = []fault{
 		want:    "No space left on device",
 	},
 	{
-		name:    "/tmp that fills up",
-		inflict: "mount -t tmpfs -o size=180k,mode=1777 full /tmp",
+		name:    "nearly full /tmp",
+		inflict: "mount -t tmpfs -o size=1m,mode=1777 full /tmp",
 		relieve: "umount -l /tmp",
-		want:    "No space left on device",
+		want:    "and this program needs 8192 KiB there: make room before this provisioner",
+	},
+	{
+		name:    "full /boot",
+		inflict: "mount -t tmpfs -o size=64k full /boot",
+		relieve: "umount -l /boot",
+		want:    "only 64 KiB are free in the file system of /boot, and this program needs 1024 KiB there",
 	},
 	{
 		name:    "read-only /usr",
@@ -95,7 +101,7 @@ var faults = []fault{
 // TestFaultsEndInAClearSentence: and after each, a run makes the guest ready.
 func TestFaultsEndInAClearSentence(t *testing.T) {
 	c := guesttest.NewContainer(t)
-	c.Chroot(t, unready)
+	c.Chroot(t, guesttest.Unready)
 	c.Listen(t)
 	c.Boot(t)
 	expectLockWaitedFor(t, c)

@@ -20,7 +20,7 @@ for k in /lib/modules/*; do rm /boot/initrd.img-${k##*/}; cp /bin/true /boot/ini
 `
 
 // networkManager has a menu for U-Boot or extlinux, firewalld and nftables.
-const networkManager = unreadyServer + quickDracut + `
+const networkManager = guesttest.UnreadyServer + quickDracut + `
 dpkg --purge netplan.io ufw systemd-boot
 rm -r /etc/netplan
 systemctl enable nftables.service firewalld.service
@@ -34,12 +34,12 @@ u-boot-update
 // netplan has systemd-networkd to configure, ufw, and systemd-boot, whose
 // entries are those that kernel-install makes. A directory is no EFI system
 // partition, so bootctl gets a file system to fill.
-const netplan = unreadyServer + quickDracut + `
+const netplan = guesttest.UnreadyServer + quickDracut + `
 dpkg --purge network-manager firewalld u-boot-menu
 rm -rf /boot/extlinux
 sed -i 's/^ENABLED=.*/ENABLED=yes/' /etc/ufw/ufw.conf
 mkdir -p /boot/efi /srv/esp
-mount -t proc proc /proc
+mount -t proc none /proc
 mount -t tmpfs esp /boot/efi
 SYSTEMD_RELAX_ESP_CHECKS=1 bootctl --esp-path=/boot/efi --no-variables --make-entry-directory=yes install
 cp -r /boot/efi/. /srv/esp

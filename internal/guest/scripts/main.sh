@@ -150,6 +150,7 @@ probe() {
   [ -n "$INIT" ] || give_up "the guest is $OS_NAME, whose init is none of: $INITS"
   if [ "$MODE" = mend ]; then
     refuse_read_only
+    refuse_full
   fi
   find_initramfs
   say probe initramfs "$INITRAMFS"
@@ -168,6 +169,22 @@ refuse_read_only() {
   for rro_path in /usr /etc /var /boot; do
     if read_only "$rro_path"; then
       give_up "$rro_path is mounted read-only: mount it writable before this provisioner, with: mount -o remount,rw $rro_path"
+    fi
+  done
+}
+
+# refuse_full: a file that is edited where there is no room would be lost. This
+# program's own lists are long where an initramfs is large.
+refuse_full() {
+  [ -z "$ROOT" ] || return 0
+  for rf_path in "$WORK" /etc /var /boot; do
+    case $rf_path in
+    "$WORK") rf_need=8192 ;;
+    *) rf_need=1024 ;;
+    esac
+    rf_free=$(df -P -k "$rf_path" | awk 'NR == 2 { print $4 }')
+    if [ "${rf_free:-$rf_need}" -lt "$rf_need" ]; then
+      give_up "only $rf_free KiB are free in the file system of $rf_path, and this program needs $rf_need KiB there: make room before this provisioner"
     fi
   done
 }
