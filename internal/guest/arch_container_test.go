@@ -52,6 +52,7 @@ func TestUnreadyArchWithPacmanIsMended(t *testing.T) {
 	repository := c.Dir + "/srv/repo"
 	makePacmanRepository(t, repository, "e2fsprogs 1.47.3-1", "cloud-guest-utils 0.33-2", "cloud-init 25.3-1")
 	c.Chroot(t, unreadyArch)
+	c.Listen(t)
 	c.Boot(t)
 
 	expectMissed(t, provision(t, c, report.Mend), "error: target not found: qemu-guest-agent")

@@ -28,7 +28,7 @@ echo 'packer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/packer
 echo 'ssh-ed25519 AAAA builder' >/root/.ssh/authorized_keys
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 rm -f /var/lib/dbus/machine-id
-printf '[Service]\nRuntimeDirectory=sshd\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStart=/usr/sbin/sshd -D -p 2297 -o ListenAddress=127.0.0.1\n[Install]\nWantedBy=multi-user.target\n' >/usr/lib/systemd/system/sshd.service
+printf '[Service]\nRuntimeDirectory=sshd\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStart=/usr/sbin/sshd -D\n[Install]\nWantedBy=multi-user.target\n' >/usr/lib/systemd/system/sshd.service
 for unit in NetworkManager firewalld; do
   printf '[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n' >/usr/lib/systemd/system/$unit.service
 done
@@ -78,6 +78,7 @@ func TestUnreadyLeapIsMended(t *testing.T) {
 	runOnHost(t, append(build, spec(t, "openssh 9.6", "e2fsprogs 1.47", "growpart 0.33", "cloud-init 25.1"))...)
 	runOnHost(t, "createrepo_c", "--quiet", c.Dir+"/srv/repo")
 	c.Chroot(t, unreadySUSE)
+	c.Listen(t)
 	c.Boot(t)
 
 	expectMissed(t, provision(t, c, report.Mend), "No provider of 'qemu-guest-agent' found")

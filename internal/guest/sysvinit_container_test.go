@@ -27,7 +27,6 @@ mkdir -p /home/packer/.ssh /boot/extlinux /var/lib/dhcp
 echo 'ssh-ed25519 AAAA builder' >/home/packer/.ssh/authorized_keys
 printf 'auto lo\niface lo inet loopback\nallow-hotplug enp0s99\niface enp0s99 inet dhcp\n  hwaddress ether 52:54:00:12:34:56\n' >>/etc/network/interfaces
 printf 'default l0\nlabel l0\n  menu label Debian\n  linux /vmlinuz\n  append root=UUID=1f5f ro quiet\nlabel l0r\n  menu label Debian (recovery mode)\n  linux /vmlinuz\n  append root=UUID=1f5f ro single\n' >/boot/extlinux/extlinux.conf
-printf 'Port 2296\nListenAddress 127.0.0.1\n' >/etc/ssh/sshd_config.d/test.conf
 update-rc.d acpid disable
 update-rc.d ferm defaults
 printf 'domain ip table filter chain INPUT policy ACCEPT;\n' >/etc/ferm/ferm.conf
@@ -57,6 +56,7 @@ func TestUnreadyOpenRCIsMended(t *testing.T) {
 // instance, where the commands must succeed.
 func expectMendedWithoutSystemd(t *testing.T, c *guesttest.Container, commands ...string) {
 	t.Helper()
+	c.Listen(t)
 	c.Boot(t)
 	expectMetWithoutKernel(t, provision(t, c, report.Mend))
 	second := provision(t, c, report.Mend)

@@ -182,7 +182,7 @@ func (c *Container) booted() bool {
 const bootState = `if [ -d /run/systemd/system ]; then
   systemctl is-system-running
 elif [ -d /run/openrc ]; then
-  test "$(cat /run/openrc/softlevel)" = default && test -z "$(ls /run/openrc/starting)" && echo running
+  test "$(cat /run/openrc/softlevel)" = default && ! pgrep -f '^/sbin/openrc ' && echo running
 elif /sbin/runlevel | grep -q 2 && ! pgrep -f '^/bin/sh /etc/init.d/rc '; then
   echo running
 fi`

@@ -62,14 +62,9 @@ openrc_disable() {
 # Nothing starts a service again that no runlevel links to.
 openrc_keep_off() { :; }
 
-# openrc_booting: whether services are still on their way up.
+# openrc_booting: whether a runlevel's services are still on their way up.
 openrc_booting() {
-  for ob_link in "$ROOT"/run/openrc/starting/*; do
-    if [ -h "$ob_link" ] || [ -e "$ob_link" ]; then
-      return 0
-    fi
-  done
-  return 1
+  process_runs '/sbin/openrc [a-z]+ *$'
 }
 
 # openrc_stop_identity_writers: a stopped service does not save the seed at

@@ -63,12 +63,7 @@ sysvinit_keep_off() { :; }
 
 # sysvinit_booting: whether the scripts of a runlevel are still being run.
 sysvinit_booting() {
-  for sbo_file in /proc/[0-9]*/cmdline; do
-    if tr '\000' ' ' <"$sbo_file" 2>/dev/null | grep -q '/etc/init.d/rc [S0-9] *$'; then
-      return 0
-    fi
-  done
-  return 1
+  process_runs '/etc/init.d/rc [S0-9] *$'
 }
 
 # sysvinit_stop_identity_writers: the script that saves the seed runs at shutdown

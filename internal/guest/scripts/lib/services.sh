@@ -68,3 +68,13 @@ keep_firewalls_off() {
   # shellcheck disable=SC2086 # words
   init keep_off $FIREWALLS
 }
+
+# process_runs PATTERN: whether a process has a command line that fits.
+process_runs() {
+  for pr_file in /proc/[0-9]*/cmdline; do
+    if tr '\000' ' ' <"$pr_file" 2>/dev/null | grep -Eq "$1"; then
+      return 0
+    fi
+  done
+  return 1
+}
