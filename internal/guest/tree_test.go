@@ -214,7 +214,7 @@ var looks = []struct {
 
 	{"new kernel", requirement.XenPVKernel, "", kernel("6.1.0", virtioKO), requirement.NotApplicable, "6.1.0 is not below 3.0"},
 	{"old kernel without Xen", requirement.XenPVKernel, "", with(kernel("2.6.26", ""), files{"boot/config-2.6.26": "CONFIG_PARAVIRT=y\n"}), requirement.Unmet, "without CONFIG_XEN"},
-	{"old kernel with Xen", requirement.XenPVKernel, "", with(kernel("2.6.32", ""), files{"boot/config-2.6.32": "CONFIG_PARAVIRT=y\nCONFIG_XEN=y\nCONFIG_XEN_BLKDEV_FRONTEND=m\nCONFIG_XEN_NETDEV_FRONTEND=y\n"}), requirement.Met, "Xen PV"},
+	{"old kernel with Xen", requirement.XenPVKernel, "", with(kernel("2.6.32", ""), files{"boot/config-2.6.32": "CONFIG_PARAVIRT_GUEST=y\nCONFIG_PARAVIRT=y\nCONFIG_XEN=y\nCONFIG_XEN_BLKDEV_FRONTEND=y\nCONFIG_XEN_NETDEV_FRONTEND=y\n"}), requirement.Met, "Xen PV"},
 	{"old kernel of unknown make", requirement.XenPVKernel, "", kernel("2.6.32", ""), requirement.Unknown, "no configuration file"},
 	{"no kernel", requirement.XenPVKernel, "", files{}, requirement.Unknown, "no kernel"},
 
