@@ -24,7 +24,6 @@ var unseeable = []requirement.ID{requirement.PartitionLayout}
 func TestUnreadyDebianIsMended(t *testing.T) {
 	for _, version := range []string{"11", "12", "13"} {
 		t.Run(version, func(t *testing.T) {
-			t.Parallel()
 			c := guesttest.NewDebian(t, version)
 			guest.Ran(t, "Debian "+version, guest.Booted)
 			c.Chroot(t, guesttest.Unready)

@@ -100,7 +100,6 @@ var faults = []fault{
 
 // TestFaultsEndInAClearSentence: and after each, a run makes the guest ready.
 func TestFaultsEndInAClearSentence(t *testing.T) {
-	t.Parallel()
 	c := guesttest.NewContainer(t)
 	c.Chroot(t, guesttest.Unready)
 	c.Listen(t)

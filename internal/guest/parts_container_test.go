@@ -64,7 +64,6 @@ func TestDebianOfOtherPartsIsMended(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
 			c := guesttest.NewContainerOf(t, "debian-12-parts", otherPackages)
 			c.Chroot(t, test.unready)
 			expectMendedForGood(t, c, checkChangesNothing)
