@@ -677,6 +677,8 @@ func TestNoSecrets(t *testing.T) {
 		{"a private key in the home", files{"home/debian/key.pem": "-----BEGIN RSA PRIVATE KEY-----\nx\n"}, nil, unmet, "/home/debian/key.pem: a private key"},
 		{"a public key", files{"root/.ssh/id_x.pub": key + "\n"}, nil, met, "no key"},
 		{"a program that knows keys", files{"root/tool": "\x7fELF\x02\x01\x01\x00-----BEGIN RSA PRIVATE KEY-----"}, nil, met, "no key"},
+		{"a program called openrc", files{"root/openrc": "\x7fELF\x02\x01\x01\x00"}, nil, met, "no key"},
+		{"an openrc that is none", files{"root/openrc": "export OS_PASSWORD=x\n"}, nil, unmet, "/root/openrc: a credential"},
 		{"a journal", files{"var/log/journal/0123/system.journal": "x"}, nil, unmet, "/var/log/journal/0123/system.journal: a journal"},
 		{"no journal", files{"var/log/journal/": ""}, nil, met, "no journal in /var/log/journal"},
 		{"an unreadable file of keys", files{"root/.ssh/authorized_keys": strings.Repeat("x", maxText+1)}, nil, unknown, "is larger than"},

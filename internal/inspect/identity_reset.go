@@ -206,16 +206,22 @@ func leftovers(g *guest, n *notes, kinds []kindOfFile) {
 func holding(g *guest, n *notes, k kindOfFile, dir string) bool {
 	found := false
 	for _, file := range g.glob(n, dir, k.patterns...) {
-		info, err := g.stat(file)
-		switch {
-		case err != nil && !absent(err):
-			n.unknown("%s: %v", quote(file), err)
-		case err == nil && info.Mode().IsRegular() && info.Size() > 0:
-			n.unmet("%s: a %s of %d bytes", quote(file), k.what, info.Size())
-			found = true
-		}
+		found = holds(g, n, k.what, file) || found
 	}
 	return found
+}
+
+// holds notes a file that is not empty.
+func holds(g *guest, n *notes, what, file string) bool {
+	info, err := g.stat(file)
+	switch {
+	case err != nil && !absent(err):
+		n.unknown("%s: %v", quote(file), err)
+	case err == nil && info.Mode().IsRegular() && info.Size() > 0:
+		n.unmet("%s: a %s of %d bytes", quote(file), what, info.Size())
+		return true
+	}
+	return false
 }
 
 // duidSetting notes a DUID that is written into systemd-networkd's settings.

@@ -92,7 +92,7 @@ var homePatterns = []kindOfFile{
 	{"shell history", ".", []string{
 		".*_history", ".lesshst", ".viminfo", ".wget-hsts", ".histfile", ".zhistory",
 	}},
-	{"credential", ".", []string{".netrc", ".git-credentials", ".pgpass", ".my.cnf", "*openrc*.sh", "openrc", "*-openrc"}},
+	{"credential", ".", []string{".netrc", ".git-credentials", ".pgpass", ".my.cnf"}},
 	{"credential", ".config/openstack", []string{"clouds.yaml", "secure.yaml", "clouds.yml", "secure.yml"}},
 	{"credential", ".aws", []string{"credentials"}},
 	{"credential", ".azure", []string{"*.json", "*.bin"}},
@@ -105,6 +105,12 @@ var homePatterns = []kindOfFile{
 func homeSecrets(g *guest, n *notes, a account) {
 	for _, k := range homePatterns {
 		holding(g, n, k, path.Join(a.home, k.dir))
+	}
+	// OpenRC's own program /sbin/openrc is in the home of the account daemon.
+	for _, file := range g.glob(n, a.home, "*openrc*.sh", "openrc", "*-openrc") {
+		if !isBinary(g, file) {
+			holds(g, n, "credential", file)
+		}
 	}
 	for _, dir := range []string{a.home, path.Join(a.home, ".ssh")} {
 		privateKeys(g, n, dir)
