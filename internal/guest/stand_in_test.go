@@ -30,7 +30,7 @@ func TestDebianWithoutCloudInitBecomesAnInstance(t *testing.T) {
 	c.Shutdown(t)
 
 	service := guesttest.NewMetadata(t)
-	service.Handler = guesttest.Serve(metadataOf("one"))
+	service.Answer(guesttest.Serve(metadataOf("one")))
 	c.Boot(t)
 	expectInstance(t, c, "one", 1)
 	expectOneMaking(t, c)
@@ -43,7 +43,7 @@ func TestDebianWithoutCloudInitBecomesAnInstance(t *testing.T) {
 	}
 	c.Shutdown(t)
 
-	service.Handler = guesttest.Serve(metadataOf("two"))
+	service.Answer(guesttest.Serve(metadataOf("two")))
 	c.Boot(t)
 	expectInstance(t, c, "two", 2)
 	if snapshot := hostKey(t, c); snapshot == first {

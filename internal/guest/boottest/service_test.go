@@ -65,7 +65,7 @@ func TestMetadataServiceByEachProgram(t *testing.T) {
 			for _, s := range services {
 				t.Run(s.name, func(t *testing.T) {
 					g := newServiceGuest(t, server, f.program, "budget=1\n")
-					server.Handler = s.handler
+					server.Answer(s.handler)
 					said, status := g.boot(t, "user-data")
 					expectSaid(t, said, s.said)
 					if status != s.status {
@@ -80,7 +80,7 @@ func TestMetadataServiceByEachProgram(t *testing.T) {
 func TestMetadataServiceByLinkLocalAddress(t *testing.T) {
 	server := guesttest.NewMetadata(t)
 	shell(t, "/", "ip address del 169.254.169.254/32 dev veth0")
-	server.Handler = guesttest.Serve(openStack)
+	server.Answer(guesttest.Serve(openStack))
 	for _, f := range fetchers {
 		t.Run(f.program, func(t *testing.T) {
 			needPrograms(t, f.program, f.pkg)
@@ -101,13 +101,13 @@ func TestMetadataServiceByLinkLocalAddress(t *testing.T) {
 func TestMetadataServiceThatComesLate(t *testing.T) {
 	server := guesttest.NewMetadata(t)
 	answers := 0
-	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if answers++; answers < 3 {
 			http.Error(w, "not yet", http.StatusServiceUnavailable)
 			return
 		}
 		guesttest.Serve(openStack).ServeHTTP(w, r)
-	})
+	}))
 	said, status := newServiceGuest(t, server, "curl", "budget=60\n").boot(t, "user-data")
 	expectSaid(t, said, allDone)
 	if status != 0 {
@@ -117,7 +117,7 @@ func TestMetadataServiceThatComesLate(t *testing.T) {
 
 func TestWaitIsBounded(t *testing.T) {
 	server := guesttest.NewMetadata(t)
-	server.Handler = http.HandlerFunc(silent)
+	server.Answer(http.HandlerFunc(silent))
 	g := newServiceGuest(t, server, "curl", "budget=2\n")
 	started := time.Now()
 	said, _ := g.boot(t, "keys")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,14 +16,18 @@ import (
 
 // Metadata is a server at the addresses of OpenStack's metadata service.
 type Metadata struct {
-	// Handler answers; it can be changed between requests.
-	Handler http.Handler
 	// Network is the file of the network namespace that has the addresses.
 	Network string
+	handler atomic.Pointer[http.Handler]
 }
 
+// Answer makes h answer from the next request on.
+func (m *Metadata) Answer(h http.Handler) { m.handler.Store(&h) }
+
 // ServeHTTP implements http.Handler.
-func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.Handler.ServeHTTP(w, r) }
+func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*m.handler.Load()).ServeHTTP(w, r)
+}
 
 // NewMetadata gives the test a network of its own, with 169.254.169.254 on the
 // card veth0 and fe80::a9fe:a9fe behind veth1. The test's thread, and so what
@@ -59,7 +64,8 @@ func NewMetadata(t *testing.T) *Metadata {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = namespace.Close() })
-	m := &Metadata{Handler: http.NotFoundHandler(), Network: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), namespace.Fd())}
+	m := &Metadata{Network: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), namespace.Fd())}
+	m.Answer(http.NotFoundHandler())
 	server := &http.Server{Handler: m, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
