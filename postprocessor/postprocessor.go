@@ -66,7 +66,7 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 	if err := p.writeReport(artifact); err != nil {
 		return nil, err
 	}
-	if err := p.gate(ui, rep.Findings); err != nil {
+	if err := p.gate(ui, rep.Failing()); err != nil {
 		return nil, err
 	}
 	if err := p.writeProperties(artifact); err != nil {
@@ -94,6 +94,7 @@ func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path strin
 	if err != nil {
 		return nil, err
 	}
+	rep.Require = p.config.require
 	rep.Properties = property.Override(rep.Properties, p.userProperties())
 	if p.config.GuestReport != "" {
 		if err := rep.AddGuest(p.config.GuestReport); err != nil {
@@ -121,8 +122,7 @@ func (p *PostProcessor) userProperties() map[string]string {
 
 // gate ends the build when a requirement is not met, unless the template only
 // wants to be warned.
-func (p *PostProcessor) gate(ui packersdk.Ui, findings []requirement.Finding) error {
-	failing := requirement.Failing(findings, p.config.require...)
+func (p *PostProcessor) gate(ui packersdk.Ui, failing []requirement.Finding) error {
 	if len(failing) == 0 {
 		return nil
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
 // The exit statuses of every verb.
@@ -84,7 +83,7 @@ func runInspect(ctx context.Context, args []string, stdout io.Writer) (ready boo
 	if err := options.write(rep, stdout); err != nil {
 		return false, fmt.Errorf("write the report on %s: %w", options.image, err)
 	}
-	return len(requirement.Failing(rep.Findings)) == 0, nil
+	return len(rep.Failing()) == 0, nil
 }
 
 // inspectOptions are the arguments of inspect.

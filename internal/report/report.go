@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/document"
@@ -29,8 +30,32 @@ type Report struct {
 	// Findings of every side, by side and then in catalogue order.
 	Findings   []requirement.Finding `json:"findings"`
 	Properties []property.Property   `json:"properties"`
+	// Require lists the requirements that must be met besides the required ones
+	// of the catalogue.
+	Require []requirement.ID `json:"require,omitempty"`
+	// Proof is what a start of a copy of the image showed; absent where none was
+	// started.
+	Proof *Proof `json:"proof,omitempty"`
+	// Timings are in the order in which the stages ended.
+	Timings []Timing `json:"timings,omitempty"`
 	// Published is the image in Glance; absent where none was published.
 	Published *Published `json:"published,omitempty"`
+}
+
+// Proof is what an instance that was started from a copy of the image left
+// behind, beside the findings of the side boot.
+type Proof struct {
+	// Console is what the instance wrote to its serial console.
+	Console string `json:"console"`
+	// Screenshot is its display, as PNG; empty where none was taken.
+	Screenshot []byte `json:"screenshot_png,omitempty"`
+}
+
+// Timing is how long one stage of the work took.
+type Timing struct {
+	// Stage names it, such as inspect or upload.
+	Stage   string  `json:"stage"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Image is the local image file.
@@ -58,6 +83,7 @@ type Published struct {
 
 // Inspect opens the image at path, inspects it, and starts the report on it.
 func Inspect(ctx context.Context, path string) (_ *Report, err error) {
+	began := time.Now()
 	image, err := disk.OpenWith(ctx, path, disk.Options{})
 	if err != nil {
 		return nil, err
@@ -67,7 +93,9 @@ func Inspect(ctx context.Context, path string) (_ *Report, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("inspect %s: %w", path, err)
 	}
-	return New(path, result), nil
+	r := New(path, result)
+	r.AddTiming("inspect", time.Since(began))
+	return r, nil
 }
 
 // New starts the report on the image at path with the findings of its
@@ -95,6 +123,23 @@ func (r *Report) AddGuest(path string) error {
 	}
 	r.Findings = append(guest.Findings, r.Findings...)
 	return nil
+}
+
+// AddProof puts what the start of a copy of the image showed behind the other
+// findings.
+func (r *Report) AddProof(findings []requirement.Finding, proof Proof) {
+	r.Findings = append(r.Findings, findings...)
+	r.Proof = &proof
+}
+
+// AddTiming notes that a stage took d.
+func (r *Report) AddTiming(stage string, d time.Duration) {
+	r.Timings = append(r.Timings, Timing{Stage: stage, Seconds: d.Seconds()})
+}
+
+// Failing returns the findings that stop the image from being ready.
+func (r *Report) Failing() []requirement.Finding {
+	return requirement.Failing(r.Findings, r.Require...)
 }
 
 // WriteJSON writes the document to w.

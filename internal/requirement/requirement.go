@@ -55,10 +55,12 @@ const (
 	Guest Side = "guest"
 	// Disk: in the disk image, without booting or mounting it.
 	Disk Side = "disk"
+	// Boot: in an instance that was started from a copy of the image.
+	Boot Side = "boot"
 )
 
 // Sides lists the sides in the order in which reports show them.
-func Sides() []Side { return []Side{Guest, Disk} }
+func Sides() []Side { return []Side{Guest, Disk, Boot} }
 
 // Requirement is one row of the catalogue.
 type Requirement struct {
@@ -68,6 +70,9 @@ type Requirement struct {
 	// Source is the section of the OpenStack image guide, or the other
 	// specification, that asks for it.
 	Source string `json:"source"`
+	// Quote is what the OpenStack image guide says of it, in its own words;
+	// empty where it says nothing.
+	Quote string `json:"quote,omitempty"`
 	// Remedy says in words what makes an image meet it.
 	Remedy string `json:"remedy"`
 	// Sides lists where it can be looked at.
