@@ -1,5 +1,6 @@
 #!/bin/sh
-# A real Keystone and Glance on loopback, wholly inside one folder.
+# Two real clouds, each a Keystone and a Glance, on loopback and wholly inside
+# one folder.
 #
 #   hack/cloud.sh start DIR    set up what is missing, start what is down
 #   hack/cloud.sh stop DIR     stop what start started
@@ -8,7 +9,11 @@
 #
 # DIR/clouds.yaml then knows the clouds demo (admin) and demo-member (an
 # ordinary member), each with the regions RegionOne, SmallQuota (a second
-# Glance whose users may store CLOUD_SMALL_QUOTA) and Closed (nothing listens).
+# Glance whose users may store CLOUD_SMALL_QUOTA) and Closed (nothing listens),
+# and second and second-member: a Keystone and a Glance of their own, RegionOne.
+#
+# Each Glance has the stores fast (the default) and cold, and imports by
+# glance-direct, web-download (from loopback) and copy-image.
 #
 # CLOUD_LIFETIME     seconds after which the servers end by themselves [7200]
 # CLOUD_DEADLINE     seconds that a server may take to answer [120]
@@ -21,6 +26,7 @@ host=127.0.0.1
 python=/usr/bin/python3
 lifetime=${CLOUD_LIFETIME:-7200}
 deadline=${CLOUD_DEADLINE:-120}
+servers="glance2 small glance keystone2 keystone"
 
 main() {
   case ${1-} in
@@ -56,19 +62,25 @@ cloud_start() {
   echo "$(($(date +%s) + lifetime))" >"$dir/run/until"
   choose_ports
   configure
-  start_server keystone /usr/bin/keystone-wsgi-public --host "$host" --port "$keystone_port" -- --config-file "$dir/etc/keystone.conf"
-  start_server glance "$python" -m glance.cmd.api --config-file "$dir/etc/glance.conf"
-  start_server small "$python" -m glance.cmd.api --config-file "$dir/etc/small.conf"
-  wait_for keystone "$(keystone_url)/v3"
-  OS_PASSWORD=$password "$python" "$here/cloud_seed.py" "$(keystone_url)/v3" "$(glance_url)" "$(small_url)"
-  wait_for glance "$(glance_url)/"
-  wait_for small "$(small_url)/"
+  start_keystone keystone "$keystone_port"
+  start_keystone keystone2 "$keystone2_port"
+  start_glance glance
+  start_glance small
+  start_glance glance2
+  wait_for keystone "$(url "$keystone_port")/v3"
+  # Nobody but root can make port 1 answer: a Glance that is down.
+  seed "$keystone_port" "RegionOne=$(url "$glance_port")" "SmallQuota=$(url "$small_port")" "Closed=$(url 1)"
+  wait_for keystone2 "$(url "$keystone2_port")/v3"
+  seed "$keystone2_port" "RegionOne=$(url "$glance2_port")"
+  wait_for glance "$(url "$glance_port")/"
+  wait_for small "$(url "$small_port")/"
+  wait_for glance2 "$(url "$glance2_port")/"
   write_clouds_yaml
   echo "cloud in $dir is running: $(urls)"
 }
 
 cloud_stop() {
-  for name in small glance keystone; do
+  for name in $servers; do
     stop_server "$name"
   done
 }
@@ -109,41 +121,62 @@ require_packages() {
 # choose_ports keeps the ports of the last start, so that endpoints stay true,
 # unless something else listens there now.
 choose_ports() {
-  if [ -f "$dir/run/ports" ]; then
-    load_ports
-    "$python" "$here/cloud_ports.py" free "$keystone_port" "$glance_port" "$small_port" && return
+  if [ -f "$dir/run/ports" ] && load_ports; then
+    "$python" "$here/cloud_ports.py" free "$keystone_port" "$keystone2_port" "$glance_port" "$small_port" "$glance2_port" && return
   fi
-  "$python" "$here/cloud_ports.py" pick keystone_port glance_port small_port >"$dir/run/ports"
+  "$python" "$here/cloud_ports.py" pick keystone_port keystone2_port glance_port small_port glance2_port >"$dir/run/ports"
   load_ports
 }
 
+# load_ports succeeds when the file names every server's port.
 load_ports() {
-  keystone_port='' glance_port='' small_port=''
+  keystone_port='' keystone2_port='' glance_port='' small_port='' glance2_port=''
   # shellcheck source=/dev/null
   . "$dir/run/ports"
+  [ -n "$keystone_port" ] && [ -n "$keystone2_port" ] && [ -n "$glance_port" ] && [ -n "$small_port" ] && [ -n "$glance2_port" ]
 }
 
-keystone_url() { echo "http://$host:$keystone_port"; }
-glance_url() { echo "http://$host:$glance_port"; }
-small_url() { echo "http://$host:$small_port"; }
-urls() { echo "Keystone $(keystone_url)/v3, Glance $(glance_url) and $(small_url)"; }
+url() { echo "http://$host:$1"; }
+urls() {
+  echo "Keystone $(url "$keystone_port")/v3, Glance $(url "$glance_port") and $(url "$small_port"), second Keystone $(url "$keystone2_port")/v3, Glance $(url "$glance2_port")"
+}
 
 configure() {
   [ -s "$dir/etc/password" ] || od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$dir/etc/password"
   password=$(cat "$dir/etc/password")
-  write_keystone_conf
   write_paste_ini
-  write_glance_conf glance "$glance_port" RegionOne 0
-  write_glance_conf small "$small_port" SmallQuota "${CLOUD_SMALL_QUOTA:-8MB}"
-  make_once keystone.db keystone_manage db_sync
-  make_once glance.db glance_manage glance
-  make_once small.db glance_manage small
-  [ -f "$dir/fernet/0" ] || keystone_manage fernet_setup --keystone-user "$(id -un)" --keystone-group "$(id -gn)"
-  OS_BOOTSTRAP_PASSWORD=$password keystone_manage bootstrap \
+  write_glance_conf glance "$glance_port" "$keystone_port" 0
+  write_glance_conf small "$small_port" "$keystone_port" "${CLOUD_SMALL_QUOTA:-8MB}"
+  write_glance_conf glance2 "$glance2_port" "$keystone2_port" 0
+  # Half of the first start is spent in these, which know nothing of each other.
+  configure_keystone keystone "$keystone_port" &
+  first=$!
+  configure_keystone keystone2 "$keystone2_port" &
+  second=$!
+  for name in glance small glance2; do
+    make_once "$name.db" glance_manage "$name"
+  done
+  wait "$first"
+  wait "$second"
+}
+
+# configure_keystone NAME PORT
+configure_keystone() {
+  write_keystone_conf "$1"
+  make_once "$1.db" keystone_manage "$1" db_sync
+  [ -f "$dir/$1/fernet/0" ] || keystone_manage "$1" fernet_setup --keystone-user "$(id -un)" --keystone-group "$(id -gn)"
+  OS_BOOTSTRAP_PASSWORD=$password keystone_manage "$1" bootstrap \
     --bootstrap-region-id RegionOne \
-    --bootstrap-public-url "$(keystone_url)/v3" \
-    --bootstrap-internal-url "$(keystone_url)/v3" \
-    --bootstrap-admin-url "$(keystone_url)/v3"
+    --bootstrap-public-url "$(url "$2")/v3" \
+    --bootstrap-internal-url "$(url "$2")/v3" \
+    --bootstrap-admin-url "$(url "$2")/v3"
+}
+
+# seed KEYSTONE_PORT REGION=GLANCE_URL...
+seed() {
+  keystone_v3=$(url "$1")/v3
+  shift
+  OS_PASSWORD=$password "$python" "$here/cloud_seed.py" "$keystone_v3" "$@"
 }
 
 # make_once DATABASE COMMAND... makes a database unless it was made whole before.
@@ -158,13 +191,16 @@ make_once() {
   : >"$database.made"
 }
 
+# keystone_manage NAME ARGUMENTS...
 keystone_manage() {
-  mkdir -p "$dir/fernet" "$dir/credential"
-  logged keystone-manage /usr/bin/keystone-manage --config-file "$dir/etc/keystone.conf" "$@"
+  keystone=$1
+  shift
+  mkdir -p "$dir/$keystone/fernet" "$dir/$keystone/credential"
+  logged "$keystone-manage" /usr/bin/keystone-manage --config-file "$dir/etc/$keystone.conf" "$@"
 }
 
 glance_manage() {
-  logged glance-manage "$python" -m glance.cmd.manage --config-file "$dir/etc/$1.conf" db_sync
+  logged "$1-manage" "$python" -m glance.cmd.manage --config-file "$dir/etc/$1.conf" db_sync
 }
 
 logged() {
@@ -175,28 +211,29 @@ logged() {
   die "$*: did not succeed; its log is $log"
 }
 
+# write_keystone_conf NAME
 write_keystone_conf() {
-  cat >"$dir/etc/keystone.conf" <<CONF
+  cat >"$dir/etc/$1.conf" <<CONF
 [DEFAULT]
 use_stderr = true
 [database]
-connection = sqlite:///$dir/keystone.db
+connection = sqlite:///$dir/$1.db
 sqlite_synchronous = false
 [token]
 provider = fernet
 [fernet_tokens]
-key_repository = $dir/fernet
+key_repository = $dir/$1/fernet
 [fernet_receipts]
-key_repository = $dir/fernet
+key_repository = $dir/$1/fernet
 [credential]
-key_repository = $dir/credential
+key_repository = $dir/$1/credential
 [identity]
 # The cheapest that bcrypt allows: these users guard nothing.
 password_hash_rounds = 4
 CONF
 }
 
-# write_glance_conf NAME PORT REGION USER_STORAGE_QUOTA
+# write_glance_conf NAME PORT KEYSTONE_PORT USER_STORAGE_QUOTA
 write_glance_conf() {
   mkdir -p "$dir/$1/fast" "$dir/$1/cold" "$dir/$1/staging" "$dir/$1/tasks"
   cat >"$dir/etc/$1.conf" <<CONF
@@ -206,6 +243,8 @@ bind_port = $2
 workers = 1
 use_stderr = true
 enabled_backends = fast:file, cold:file
+enabled_import_methods = [glance-direct, web-download, copy-image]
+worker_self_reference_url = $(url "$2")
 node_staging_uri = file://$dir/$1/staging
 user_storage_quota = $4
 [database]
@@ -221,14 +260,18 @@ filesystem_store_datadir = $dir/$1/cold
 filesystem_store_datadir = $dir/$1/staging
 [os_glance_tasks_store]
 filesystem_store_datadir = $dir/$1/tasks
+[import_filtering_opts]
+# By default web-download takes from ports 80 and 443 only, and never from loopback.
+allowed_ports = []
+allowed_hosts = [$host]
 [oslo_concurrency]
 lock_path = $dir/run
 [paste_deploy]
 flavor = keystone
 config_file = $dir/etc/paste.ini
 [keystone_authtoken]
-www_authenticate_uri = $(keystone_url)/v3
-auth_url = $(keystone_url)/v3
+www_authenticate_uri = $(url "$3")/v3
+auth_url = $(url "$3")/v3
 auth_type = password
 username = glance
 password = $password
@@ -270,27 +313,39 @@ CONF
 write_clouds_yaml() {
   {
     echo "clouds:"
-    cloud_entry demo admin demo
-    cloud_entry demo-member member demo
+    cloud_entry demo admin "$keystone_port"
+    cloud_entry demo-member member "$keystone_port"
+    cloud_entry second admin "$keystone2_port"
+    cloud_entry second-member member "$keystone2_port"
   } >"$dir/clouds.yaml.new"
   mv "$dir/clouds.yaml.new" "$dir/clouds.yaml"
 }
 
-# cloud_entry CLOUD USER PROJECT
+# cloud_entry CLOUD USER KEYSTONE_PORT
 cloud_entry() {
   cat <<CONF
   $1:
     auth:
-      auth_url: $(keystone_url)/v3
+      auth_url: $(url "$3")/v3
       username: $2
       password: $password
-      project_name: $3
+      project_name: demo
       user_domain_id: default
       project_domain_id: default
     region_name: RegionOne
     interface: public
     identity_api_version: "3"
 CONF
+}
+
+# start_keystone NAME PORT
+start_keystone() {
+  start_server "$1" /usr/bin/keystone-wsgi-public --host "$host" --port "$2" -- --config-file "$dir/etc/$1.conf"
+}
+
+# start_glance NAME
+start_glance() {
+  start_server "$1" "$python" -m glance.cmd.api --config-file "$dir/etc/$1.conf"
 }
 
 # start_server NAME COMMAND... runs the command in a session of its own, with
@@ -348,12 +403,16 @@ answers() {
 }
 
 all_answer() {
-  [ -f "$dir/run/ports" ] && [ -f "$dir/clouds.yaml" ] || return 1
-  load_ports
-  for name in keystone glance small; do
+  [ -f "$dir/run/ports" ] && [ -f "$dir/clouds.yaml" ] && load_ports || return 1
+  for name in $servers; do
     alive "$name" || return 1
   done
-  answers "$(keystone_url)/v3" && answers "$(glance_url)/" && answers "$(small_url)/"
+  for port in "$keystone_port" "$keystone2_port"; do
+    answers "$(url "$port")/v3" || return 1
+  done
+  for port in "$glance_port" "$small_port" "$glance2_port"; do
+    answers "$(url "$port")/" || return 1
+  done
 }
 
 die() {

@@ -1,6 +1,6 @@
 """Projects, users and catalogue of the cloud that cloud.sh starts.
 
-cloud_seed.py AUTH_URL GLANCE_URL SMALL_GLANCE_URL
+cloud_seed.py AUTH_URL REGION=GLANCE_URL...
 
 The password of all users is read from OS_PASSWORD. Run again, it changes only
 what differs.
@@ -11,15 +11,9 @@ import sys
 
 import openstack
 
-auth_url, glance_url, small_url = sys.argv[1:]
+auth_url = sys.argv[1]
+regions = dict(argument.split("=", 1) for argument in sys.argv[2:])
 password = os.environ["OS_PASSWORD"]
-
-# Nothing can listen on port 1 without being root: a Glance that is down.
-regions = {
-    "RegionOne": glance_url,
-    "SmallQuota": small_url,
-    "Closed": "http://127.0.0.1:1",
-}
 
 identity = openstack.connect(
     load_yaml_config=False,
