@@ -10,6 +10,7 @@ import (
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/access"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/glance"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
@@ -46,7 +47,7 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifac
 func (p *PostProcessor) signIn(ctx context.Context) (*glance.Client, error) {
 	return glance.SignIn(ctx, glance.Access{
 		Cloud:  p.config.Cloud,
-		Region: p.config.Region,
+		Config: access.Config{Region: p.config.Region},
 		Log:    func(line string) { log.Printf("[DEBUG] %s", line) },
 	})
 }

@@ -15,29 +15,23 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/access"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/secret"
 )
 
 // Access says which cloud to sign in to. The zero value takes everything from
 // the OS_* environment, as the openstack command does.
 type Access struct {
+	// Config is what the template says itself; it wins over everything else.
+	access.Config
 	// Cloud is the name of an entry of clouds.yaml; empty means OS_CLOUD and,
 	// without that, the other OS_* variables alone.
 	Cloud string
-	// CloudsFile is the clouds.yaml to read; empty means OS_CLIENT_CONFIG_FILE
-	// and, without that, the usual places (see cloudsFiles).
-	CloudsFile string
-	// Region is the region whose Glance is used; empty means the entry's, or
-	// OS_REGION_NAME. It may stay empty where the catalogue has only one.
-	Region string
-	// Interface is public, internal or admin; empty means the entry's, or
-	// OS_INTERFACE, or public.
-	Interface string
 	// Patience bounds every wait; zero fields take the defaults.
 	Patience Patience
 	// Log receives a line for each request: method, path, status, duration,
-	// never a header or a body. It may be nil, and it may be called from
-	// several goroutines at once.
+	// request ID, never a secret or a body. It may be nil, and it may be called
+	// from several goroutines at once.
 	Log func(line string)
 }
 
@@ -55,6 +49,8 @@ type settings struct {
 	name   string
 	clouds secret.Secret
 	secure secret.Secret
+	// entry is the cloud's own word on what the environment may say too.
+	entry entry
 }
 
 // settings reads the configuration that Access points to.
@@ -63,10 +59,14 @@ func (a Access) settings() (settings, error) {
 	if name != "" {
 		return a.fileSettings(name)
 	}
-	if os.Getenv("OS_AUTH_URL") == "" {
-		return settings{}, errors.New("no cloud named and OS_AUTH_URL not set: name an entry of clouds.yaml, or set OS_CLOUD, or set the OS_* variables of an openrc file")
+	if cmp.Or(a.AuthURL, os.Getenv("OS_AUTH_URL")) == "" {
+		return settings{}, errors.New("no cloud named and neither auth_url nor OS_AUTH_URL set: name an entry of clouds.yaml, or set OS_CLOUD, or set auth_url and a user, or the OS_* variables of an openrc file")
 	}
-	return environmentSettings()
+	found, err := environmentSettings()
+	if a.AuthURL != "" {
+		found.label = "the template's options and " + found.label
+	}
+	return found, err
 }
 
 func (a Access) fileSettings(name string) (settings, error) {
@@ -78,10 +78,12 @@ func (a Access) fileSettings(name string) (settings, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return settings{}, err
 	}
-	if err := checkEntry(name, path, content, hidden); err != nil {
+	own, err := readEntry(name, path, content, hidden)
+	if err != nil {
 		return settings{}, err
 	}
-	return settings{label: fmt.Sprintf("cloud %q of %s", name, path), name: name, clouds: secret.Secret(content), secure: secret.Secret(hidden)}, nil
+	label := fmt.Sprintf("cloud %q of %s", name, path)
+	return settings{label: label, name: name, clouds: secret.Secret(content), secure: secret.Secret(hidden), entry: own}, nil
 }
 
 // readCloudsFile returns the first clouds.yaml that exists.
@@ -139,33 +141,63 @@ func readConfig(path string) ([]byte, error) {
 }
 
 // entries is as much of clouds.yaml as must be looked at before gophercloud
-// parses it, which panics on an entry without auth and ignores auth_type.
+// parses it, which panics on an entry without auth, ignores auth_type, and lets
+// the environment win over the entry.
 type entries struct {
-	Clouds map[string]struct {
-		Auth     map[string]any `yaml:"auth"`
-		AuthType string         `yaml:"auth_type"`
-	} `yaml:"clouds"`
+	Clouds map[string]entry `yaml:"clouds"`
 }
 
-func checkEntry(name, path string, content, secureContent []byte) error {
+type entry struct {
+	Auth         map[string]any `yaml:"auth"`
+	AuthType     string         `yaml:"auth_type"`
+	Region       string         `yaml:"region_name"`
+	Interface    string         `yaml:"interface"`
+	EndpointType string         `yaml:"endpoint_type"`
+	CACert       string         `yaml:"cacert"`
+	Cert         string         `yaml:"cert"`
+	Key          string         `yaml:"key"`
+	Verify       *bool          `yaml:"verify"`
+}
+
+func readEntry(name, path string, content, secureContent []byte) (entry, error) {
 	var known, hidden entries
 	if err := yaml.Unmarshal(content, &known); err != nil {
-		return fmt.Errorf("parse %s: %w", path, err)
+		return entry{}, fmt.Errorf("parse %s: %w", path, err)
+	}
+	own, ok := known.Clouds[name]
+	if !ok {
+		return entry{}, fmt.Errorf("no cloud %q in %s; it has %s", name, path, quoted(known.names()))
 	}
 	if err := yaml.Unmarshal(secureContent, &hidden); err != nil {
 		// The parser's words may quote a line, and these lines are secrets.
-		return fmt.Errorf("parse secure.yaml beside %s: not valid YAML", path)
+		return entry{}, fmt.Errorf("parse secure.yaml beside %s: not valid YAML", path)
 	}
-	entry, ok := known.Clouds[name]
+	own = own.with(hidden.Clouds[name])
 	switch {
-	case !ok:
-		return fmt.Errorf("no cloud %q in %s; it has %s", name, path, quoted(known.names()))
-	case len(entry.Auth) == 0 && len(hidden.Clouds[name].Auth) == 0:
-		return fmt.Errorf("cloud %q in %s has no auth section", name, path)
-	case !slices.Contains(authTypes(), clouds.AuthType(entry.AuthType)):
-		return fmt.Errorf("cloud %q in %s has auth_type %q, which is not supported; supported are password, token and v3applicationcredential", name, path, entry.AuthType)
+	case len(own.Auth) == 0:
+		return entry{}, fmt.Errorf("cloud %q in %s has no auth section", name, path)
+	case !slices.Contains(authTypes(), clouds.AuthType(own.AuthType)):
+		return entry{}, fmt.Errorf("cloud %q in %s has auth_type %q, which is not supported; supported are password, token and v3applicationcredential", name, path, own.AuthType)
 	}
-	return nil
+	return own, nil
+}
+
+// with returns the entry with what secure.yaml says of it.
+func (e entry) with(secure entry) entry {
+	if len(secure.Auth) > 0 {
+		e.Auth = secure.Auth
+	}
+	if secure.Verify != nil {
+		e.Verify = secure.Verify
+	}
+	e.AuthType = cmp.Or(secure.AuthType, e.AuthType)
+	e.Region = cmp.Or(secure.Region, e.Region)
+	e.Interface = cmp.Or(secure.Interface, e.Interface)
+	e.EndpointType = cmp.Or(secure.EndpointType, e.EndpointType)
+	e.CACert = cmp.Or(secure.CACert, e.CACert)
+	e.Cert = cmp.Or(secure.Cert, e.Cert)
+	e.Key = cmp.Or(secure.Key, e.Key)
+	return e
 }
 
 func (e entries) names() []string {
@@ -184,20 +216,7 @@ func authTypes() []clouds.AuthType {
 // environmentSettings reads the OS_* variables by hand, because gophercloud's
 // own reader leaves out OS_USER_DOMAIN_* and OS_PROJECT_DOMAIN_*.
 func environmentSettings() (settings, error) {
-	insecure, err := environmentBool("OS_INSECURE")
-	if err != nil {
-		return settings{}, err
-	}
-	verify := !insecure
-	cloud := clouds.Cloud{
-		AuthInfo:       environmentAuth(),
-		RegionName:     os.Getenv("OS_REGION_NAME"),
-		Interface:      environment("OS_INTERFACE", "OS_ENDPOINT_TYPE"),
-		Verify:         &verify,
-		CACertFile:     os.Getenv("OS_CACERT"),
-		ClientCertFile: os.Getenv("OS_CERT"),
-		ClientKeyFile:  os.Getenv("OS_KEY"),
-	}
+	cloud := clouds.Cloud{AuthInfo: environmentAuth()}
 	// JSON is YAML too.
 	content, err := json.Marshal(clouds.Clouds{Clouds: map[string]clouds.Cloud{environmentName: cloud}})
 	if err != nil {

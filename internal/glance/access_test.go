@@ -14,6 +14,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/access"
 )
 
 func write(t *testing.T, name, content string) string {
@@ -34,18 +36,18 @@ func TestSignInNamesWhatIsWrongWithTheConfiguration(t *testing.T) {
 		want   []string
 	}{
 		"nothing at all":       {want: []string{"no cloud named", "OS_AUTH_URL"}},
-		"unknown cloud":        {access: Access{Cloud: "west", CloudsFile: good}, want: []string{`no cloud "west"`, good, `"north", "nowhere", "south", "web"`}},
-		"unknown OS_CLOUD":     {access: Access{CloudsFile: good}, env: map[string]string{"OS_CLOUD": "west"}, want: []string{`no cloud "west"`}},
+		"unknown cloud":        {access: Access{Cloud: "west", Config: access.Config{CloudsFile: good}}, want: []string{`no cloud "west"`, good, `"north", "nowhere", "south", "web"`}},
+		"unknown OS_CLOUD":     {access: Access{Config: access.Config{CloudsFile: good}}, env: map[string]string{"OS_CLOUD": "west"}, want: []string{`no cloud "west"`}},
 		"no clouds.yaml":       {access: Access{Cloud: "north"}, want: []string{`"north"`, "no clouds.yaml found", filepath.Join(empty, "clouds.yaml"), "/etc/openstack/clouds.yaml", filepath.Join(empty, "openstack")}},
-		"named file missing":   {access: Access{Cloud: "north", CloudsFile: empty + "/other.yaml"}, want: []string{"searched " + empty + "/other.yaml"}},
-		"no auth section":      {access: Access{Cloud: "south", CloudsFile: good}, want: []string{`"south"`, "no auth section"}},
-		"unsupported auth":     {access: Access{Cloud: "web", CloudsFile: good}, want: []string{"v3websso", "v3applicationcredential"}},
-		"no auth_url":          {access: Access{Cloud: "nowhere", CloudsFile: good}, want: []string{`"nowhere"`, "auth_url is missing"}},
-		"not YAML":             {access: Access{Cloud: "x", CloudsFile: write(t, "clouds.yaml", "clouds: [}")}, want: []string{"parse "}},
-		"clouds is a list":     {access: Access{Cloud: "x", CloudsFile: write(t, "clouds.yaml", "clouds: [x]")}, want: []string{"parse "}},
-		"empty file":           {access: Access{Cloud: "x", CloudsFile: write(t, "clouds.yaml", "")}, want: []string{`no cloud "x"`, "it has none"}},
-		"far too large a file": {access: Access{Cloud: "x", CloudsFile: write(t, "clouds.yaml", strings.Repeat("#", 2<<20))}, want: []string{"larger than"}},
-		"a folder":             {access: Access{Cloud: "x", CloudsFile: empty}, want: []string{empty}},
+		"named file missing":   {access: Access{Cloud: "north", Config: access.Config{CloudsFile: empty + "/other.yaml"}}, want: []string{"searched " + empty + "/other.yaml"}},
+		"no auth section":      {access: Access{Cloud: "south", Config: access.Config{CloudsFile: good}}, want: []string{`"south"`, "no auth section"}},
+		"unsupported auth":     {access: Access{Cloud: "web", Config: access.Config{CloudsFile: good}}, want: []string{"v3websso", "v3applicationcredential"}},
+		"no auth_url":          {access: Access{Cloud: "nowhere", Config: access.Config{CloudsFile: good}}, want: []string{`"nowhere"`, "auth_url is missing"}},
+		"not YAML":             {access: Access{Cloud: "x", Config: access.Config{CloudsFile: write(t, "clouds.yaml", "clouds: [}")}}, want: []string{"parse "}},
+		"clouds is a list":     {access: Access{Cloud: "x", Config: access.Config{CloudsFile: write(t, "clouds.yaml", "clouds: [x]")}}, want: []string{"parse "}},
+		"empty file":           {access: Access{Cloud: "x", Config: access.Config{CloudsFile: write(t, "clouds.yaml", "")}}, want: []string{`no cloud "x"`, "it has none"}},
+		"far too large a file": {access: Access{Cloud: "x", Config: access.Config{CloudsFile: write(t, "clouds.yaml", strings.Repeat("#", 2<<20))}}, want: []string{"larger than"}},
+		"a folder":             {access: Access{Cloud: "x", Config: access.Config{CloudsFile: empty}}, want: []string{empty}},
 		"unclear OS_INSECURE":  {env: map[string]string{"OS_AUTH_URL": "http://127.0.0.1:1", "OS_INSECURE": "perhaps"}, want: []string{"OS_INSECURE", "perhaps"}},
 		"missing OS_CACERT":    {env: map[string]string{"OS_AUTH_URL": "https://127.0.0.1:1", "OS_USERNAME": "me", "OS_PASSWORD": "hunter2", "OS_CACERT": "/no/such.pem"}, want: []string{"/no/such.pem"}},
 		"no password":          {env: map[string]string{"OS_AUTH_URL": "http://127.0.0.1:1/v3", "OS_USERNAME": "me"}, want: []string{`user "me"`}},
@@ -221,7 +223,13 @@ func keystone(t *testing.T, auth map[string]string) *gophercloud.ServiceClient {
 	return client
 }
 
-func applicationCredential(t *testing.T, auth map[string]string) *applicationcredentials.ApplicationCredential {
+// madeCredential is an application credential and the user whose it is.
+type madeCredential struct {
+	*applicationcredentials.ApplicationCredential
+	userID string
+}
+
+func applicationCredential(t *testing.T, auth map[string]string) madeCredential {
 	t.Helper()
 	client := keystone(t, auth)
 	result, ok := client.GetAuthResult().(tokens.CreateResult)
@@ -236,7 +244,7 @@ func applicationCredential(t *testing.T, auth map[string]string) *applicationcre
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made
+	return madeCredential{made, user.ID}
 }
 
 func TestSignInReadsSecureYAML(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/access"
 )
 
 // cloudVariable names the clouds.yaml of a running cloud of hack/cloud.sh.
@@ -67,7 +69,7 @@ func realCloud(t *testing.T) Access {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Access{Cloud: "demo", CloudsFile: file, Log: func(line string) { t.Log(line) }, Patience: Patience{Pause: 50 * time.Millisecond}}
+	return Access{Cloud: "demo", Config: access.Config{CloudsFile: file}, Log: func(line string) { t.Log(line) }, Patience: Patience{Pause: 50 * time.Millisecond}}
 }
 
 func signIn(t *testing.T, access Access) *Client {

@@ -1,11 +1,13 @@
 package glance
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,26 +45,18 @@ func SignIn(ctx context.Context, access Access) (*Client, error) {
 	return client, nil
 }
 
-// parse lets gophercloud merge clouds.yaml, secure.yaml, a public profile and
-// the options that Access overrides.
+// parse lets gophercloud merge clouds.yaml, secure.yaml and a public profile,
+// and has the last word where the template says something else.
 func (s settings) parse(access Access) (gophercloud.AuthOptions, gophercloud.EndpointOpts, *tls.Config, error) {
-	options := []clouds.ParseOption{
-		clouds.WithCloudName(s.name),
-		clouds.WithCloudsYAML(strings.NewReader(s.clouds.Reveal())),
-	}
-	if s.secure != "" {
-		options = append(options, clouds.WithSecureYAML(strings.NewReader(s.secure.Reveal())))
-	}
-	if access.Region != "" {
-		options = append(options, clouds.WithRegion(access.Region))
-	}
-	if access.Interface != "" {
-		options = append(options, clouds.WithEndpointType(access.Interface))
+	options, err := s.options(access)
+	if err != nil {
+		return gophercloud.AuthOptions{}, gophercloud.EndpointOpts{}, nil, err
 	}
 	identity, endpoint, tlsConfig, err := clouds.Parse(options...)
 	if err != nil {
 		return identity, endpoint, nil, err
 	}
+	identity = overridden(identity, access.Config)
 	if identity.IdentityEndpoint == "" {
 		return identity, endpoint, nil, errors.New("auth_url is missing")
 	}
@@ -70,6 +64,39 @@ func (s settings) parse(access Access) (gophercloud.AuthOptions, gophercloud.End
 	// an upload may outlive its token.
 	identity.AllowReauth = identity.TokenID == ""
 	return identity, endpoint, tlsConfig, nil
+}
+
+// options settles what template, entry and environment may all say, in this
+// order: gophercloud by itself puts the environment before the entry.
+func (s settings) options(access Access) ([]clouds.ParseOption, error) {
+	insecure, err := s.insecure(access)
+	if err != nil {
+		return nil, err
+	}
+	options := []clouds.ParseOption{
+		clouds.WithCloudName(s.name),
+		clouds.WithCloudsYAML(strings.NewReader(s.clouds.Reveal())),
+		clouds.WithRegion(cmp.Or(access.Region, s.entry.Region, os.Getenv("OS_REGION_NAME"))),
+		clouds.WithEndpointType(cmp.Or(access.Interface, access.EndpointType, s.entry.EndpointType, s.entry.Interface, environment("OS_INTERFACE", "OS_ENDPOINT_TYPE"))),
+		clouds.WithCACertPath(cmp.Or(access.CACertFile, s.entry.CACert, os.Getenv("OS_CACERT"))),
+		clouds.WithClientCertPath(cmp.Or(access.ClientCertFile, s.entry.Cert, os.Getenv("OS_CERT"))),
+		clouds.WithClientKeyPath(cmp.Or(access.ClientKeyFile, s.entry.Key, os.Getenv("OS_KEY"))),
+		clouds.WithInsecure(insecure),
+	}
+	if s.secure != "" {
+		options = append(options, clouds.WithSecureYAML(strings.NewReader(s.secure.Reveal())))
+	}
+	return options, nil
+}
+
+func (s settings) insecure(access Access) (bool, error) {
+	if access.Insecure {
+		return true, nil
+	}
+	if s.entry.Verify != nil {
+		return !*s.entry.Verify, nil
+	}
+	return environmentBool("OS_INSECURE")
 }
 
 func (c *Client) authenticate(ctx context.Context, identity gophercloud.AuthOptions, label string) error {
