@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package boottest tries the boot program of guests without cloud-init: with
 // every shell, every way to metadata, and real disks in a real machine.
 package boottest
