@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,5 +122,32 @@ var alpineGuests = []unready{
 }
 
 func TestUnreadyAlpineIsMended(t *testing.T) {
-	expectReady(t, append([][]string{busybox}, otherShells...), alpineGuests...)
+	expectReady(t, append([][]string{busybox}, otherShells...), alpineGuests[0])
+}
+
+func alpineMatrix(*testing.T) []unready {
+	makers := files{
+		"mkinitfs": everyDriver + `grep -q '^features=.*scsi.*virtio' /etc/mkinitfs/mkinitfs.conf || exit 0
+cd "$(mktemp -d)"
+for name in $(drivers "$1"); do
+  mkdir -p "${name%/*}"
+  : >"$name"
+done
+find . | cpio -o -H newc | gzip >"/boot/initramfs-${1##*-}"`,
+		"update-extlinux": `. /etc/update-extlinux.conf
+sed -i "s/^  APPEND .*/  APPEND root=$root $default_kernel_opts/" /boot/extlinux.conf`,
+	}
+	return append(slices.Clone(alpineGuests),
+		unready{
+			name: "Alpine Linux 3.20, rebuilt", only: rebuilt, programs: makers,
+			tree: with(alpine320, oldKernel("2.6.32-old", "boot/vmlinuz-old", "boot/initramfs-old")),
+		},
+		unready{
+			name: "Alpine Linux 3.20, beyond mending", settings: Settings{Offline: true}, immutable: append(slices.Clone(immutable), "boot/extlinux.conf"),
+			tree: with(alpine320, hopeless, apkPackages("lib/apk/db/installed", "cloud-init 24.1.4-r0", "cloud-utils-growpart 0.33-r0", "sfdisk 2.40.1-r1", "partx 2.40.1-r1", "e2fsprogs-extra 1.47.0-r5"), files{
+				"sbin/ifup": "-",
+			}),
+			stuck: hopelessReasons(map[requirement.ID]string{requirement.ConsoleLog: "/boot/extlinux.conf could not be edited"}),
+		},
+	)
 }

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,5 +52,30 @@ var gentooGuests = []unready{{
 }}
 
 func TestUnreadyGentooIsMended(t *testing.T) {
-	expectReady(t, append([][]string{busybox}, otherShells...), gentooGuests...)
+	expectReady(t, append([][]string{busybox}, otherShells...), gentooGuests[0])
+}
+
+func gentooMatrix(*testing.T) []unready {
+	makers := files{
+		"lsinitrd": `cat "$1"`, "dracut": dracutStandIn,
+		"grub-mkconfig": grub2Makers["grub2-mkconfig"],
+	}
+	return append(slices.Clone(gentooGuests),
+		unready{
+			name: "Gentoo, rebuilt", only: rebuilt, programs: makers,
+			tree: with(gentoo, oldKernel("2.6.32-old", "boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
+		},
+		unready{
+			name: "Gentoo, whose menu cannot be rebuilt", only: rebuilt[:1], tree: gentoo,
+			programs: with(makers, files{"grub-mkconfig": brokenStandIn}),
+			stuck:    map[requirement.ID]string{requirement.ConsoleLog: "the boot-menu could not be rebuilt: grub-mkconfig: no space left on device"},
+		},
+		unready{
+			name: "Gentoo, beyond mending", programs: gentooGuests[0].programs, settings: Settings{Offline: true}, immutable: immutable,
+			tree: with(gentoo, hopeless, files{
+				"var/db/pkg/net-misc/openssh-10.0_p2-r1/PF": "-", "var/db/pkg/app-emulation/qemu-guest-agent-10.0.5-r1/PF": "-", "etc/init.d/dhcpcd": "-",
+			}),
+			stuck: hopelessReasons(map[requirement.ID]string{requirement.ConsoleLog: "has quiet"}),
+		},
+	)
 }

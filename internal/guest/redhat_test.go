@@ -216,7 +216,9 @@ func redhatUnready(t *testing.T) []unready {
 		"root/.ssh/authorized_keys": "ssh-ed25519 AAAA builder\n", "root/anaconda-ks.cfg": "x", "etc/ssh/ssh_host_rsa_key": "x",
 		"etc/growroot-disabled": "", "etc/cloud/cloud.cfg.d/50.cfg": "preserve_hostname: true\n", persistent: macRule,
 	}
-	nine := with(el9, left, files{
+	nine := with(el9, left, unit("acpid.service", ""), files{
+		"etc/systemd/system/multi-user.target.wants/sshd.service": "-", "usr/lib/udev/rules.d/99-qemu-guest-agent.rules": "-",
+		"etc/systemd/logind.conf":                   "[Login]\nHandlePowerKey=ignore\n",
 		"boot/initramfs-3.10.0-1160.el7.x86_64.img": "x/virtio_pci.ko.xz\nx/virtio_blk.ko.xz\nx/virtio_scsi.ko.xz\n",
 		"etc/lvm/devices/system.devices":            "IDTYPE=sys_wwid\n",
 	})
@@ -226,15 +228,12 @@ func redhatUnready(t *testing.T) []unready {
 	}
 	return []unready{
 		{
-			name: "EL 9", tree: nine, programs: redhatPrograms,
-			good: []requirement.ID{
-				requirement.PartitionLayout, requirement.SSHServer, requirement.XenPVKernel,
-				requirement.ACPIShutdown, requirement.GuestAgent,
-			},
+			name: "Rocky Linux 9, unready", tree: nine, programs: redhatPrograms,
+			good:  []requirement.ID{requirement.PartitionLayout, requirement.XenPVKernel},
 			after: files{persistent: "", "etc/machine-id": "", "root/anaconda-ks.cfg": "-", "etc/lvm/devices/system.devices": "-"},
 		},
 		{
-			name: "EL 6", tree: six, programs: redhatPrograms,
+			name: "CentOS 6, unready", tree: six, programs: redhatPrograms,
 			good: []requirement.ID{
 				requirement.PartitionLayout, requirement.SSHServer, requirement.XenPVKernel,
 				requirement.ACPIShutdown, requirement.GuestAgent, requirement.Virtio,
@@ -249,5 +248,28 @@ func redhatUnready(t *testing.T) []unready {
 
 func TestUnreadyRedHatIsMended(t *testing.T) {
 	needPrograms(t, "rpm", "rpmbuild", "grub-editenv")
-	expectReady(t, otherShells, redhatUnready(t)...)
+	expectReady(t, otherShells, redhatUnready(t)[0])
+}
+
+func redhatMatrix(t *testing.T) []unready {
+	t.Helper()
+	needPrograms(t, "rpm", "rpmbuild", "grub-editenv")
+	stuck := with(el9, hopeless, files{
+		"rpms":               without(el9["rpms"], "openssh-server", "qemu-guest-agent"),
+		"boot/grub2/grubenv": environmentBlock("tuned_params=quiet"),
+		"lib/systemd/system/NetworkManager.service": "-", "etc/systemd/system/multi-user.target.wants/NetworkManager.service": "-",
+		"etc/NetworkManager/system-connections/ens192.nmconnection": "-", "usr/lib64/NetworkManager/1.46/libnm-settings-plugin-ifcfg-rh.so": "-",
+		"etc/sysconfig/network-scripts/readme-ifcfg-rh.txt": "-",
+	})
+	withDatabase(t, stuck)
+	return append(redhatUnready(t),
+		unready{
+			name: "CentOS 7, rebuilt", only: rebuilt, programs: grub2Makers,
+			tree: with(el7, files{"rpms": "-", "system": "-"}, oldKernel("2.6.32-old", "boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
+		},
+		unready{
+			name: "Rocky Linux 9, beyond mending", programs: redhatPrograms, settings: Settings{Offline: true}, immutable: immutable, tree: stuck,
+			stuck: hopelessReasons(map[requirement.ID]string{requirement.ConsoleLog: "has quiet"}),
+		},
+	)
 }

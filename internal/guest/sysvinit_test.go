@@ -36,16 +36,18 @@ func initScripts(link string, names ...string) files {
 	return f
 }
 
+var debianWithSysvinit = unready{
+	name: "Debian 12 with sysvinit", tree: sysvinit, programs: files{"lsinitramfs": `cat "$1"`},
+	good:  []requirement.ID{requirement.PartitionLayout, requirement.XenPVKernel},
+	stuck: map[requirement.ID]string{requirement.Virtio: "lacks virtio_blk", requirement.ConsoleLog: "has quiet"},
+	after: files{
+		"etc/inittab":      "id:2:initdefault:\n1:2345:respawn:/sbin/getty --noclear 38400 tty1\nT0:23:respawn:/sbin/getty -L ttyS0 115200 vt100\n#T1:23:respawn:/sbin/getty -L ttyS1 9600 vt100\n",
+		"etc/rc2.d/K01ssh": "-", "etc/rc2.d/S01ferm": "-", "etc/machine-id": "-", "etc/systemd": "-",
+		interfaces: sourceLine, "var/lib/urandom/random-seed": "-",
+	},
+}
+
 func TestUnreadyDebianWithSysvinitIsMended(t *testing.T) {
 	needPrograms(t, "dpkg-query")
-	expectReady(t, otherShells, unready{
-		name: "Debian 12 with sysvinit", tree: sysvinit, programs: files{"lsinitramfs": `cat "$1"`},
-		good:  []requirement.ID{requirement.PartitionLayout, requirement.XenPVKernel},
-		stuck: map[requirement.ID]string{requirement.Virtio: "lacks virtio_blk", requirement.ConsoleLog: "has quiet"},
-		after: files{
-			"etc/inittab":      "id:2:initdefault:\n1:2345:respawn:/sbin/getty --noclear 38400 tty1\nT0:23:respawn:/sbin/getty -L ttyS0 115200 vt100\n#T1:23:respawn:/sbin/getty -L ttyS1 9600 vt100\n",
-			"etc/rc2.d/K01ssh": "-", "etc/rc2.d/S01ferm": "-", "etc/machine-id": "-", "etc/systemd": "-",
-			interfaces: sourceLine, "var/lib/urandom/random-seed": "-",
-		},
-	})
+	expectReady(t, otherShells, debianWithSysvinit)
 }

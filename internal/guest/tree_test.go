@@ -182,6 +182,9 @@ var looks = []struct {
 	{"ufw off", requirement.NoFirewall, "", with(unit("ufw.service", "multi-user.target"), files{"etc/ufw/ufw.conf": "ENABLED=no\n"}), requirement.Met, ""},
 	{"init script", requirement.NoFirewall, "", files{"etc/rc2.d/S01ferm": "#!/bin/sh\n"}, requirement.Unmet, "ferm.service is enabled"},
 
+	{"rules of a hook", requirement.NoFirewall, "", files{"etc/network/if-pre-up.d/iptables": "#!/bin/sh\n/sbin/iptables-restore < /etc/iptables.rules\n"}, requirement.Unmet, "/etc/network/if-pre-up.d/iptables loads rules at boot: line 2"},
+	{"rules in a comment", requirement.NoFirewall, "", files{"etc/rc.local": "# iptables -F\nlogger iptables\n"}, requirement.Met, "starts at boot"},
+
 	{"default user", requirement.SSHKey, "", cloudInit(), requirement.Met, "default user debian"},
 	{"no cloud-init", requirement.SSHKey, "", files{}, requirement.Unmet, "cloud-init is not installed"},
 	{"other users only", requirement.SSHKey, "", with(cloudInit(), files{"etc/cloud/cloud.cfg.d/50.cfg": "users: [{name: bob}]\n"}), requirement.Unmet, "users is bob"},

@@ -36,9 +36,22 @@ look_cloud_init() {
     return 0
   fi
   CLOUD_CONFIG=known
+  look_later_configuration
   if [ "$CC_manual_cache_clean" = true ]; then
     unmet 'manual_cache_clean is true: cloud-init would not start over in a new instance'
   fi
+}
+
+# look_later_configuration: what is read after the drop-in has the last word.
+look_later_configuration() {
+  llc_ours=
+  for llc_file in "$ROOT"/etc/cloud/cloud.cfg.d/*.cfg; do
+    if [ "$llc_file" = "$ROOT$CLOUD_DROPIN" ]; then
+      llc_ours=yes
+    elif [ -n "$llc_ours" ]; then
+      note "$(guest_path "$llc_file") is read after $CLOUD_DROPIN and has the last word"
+    fi
+  done
 }
 
 # cloud_init_services: those of this version, told by their files since

@@ -37,8 +37,11 @@ edit_file() {
   if cmp -s "$WORK/new" "$ROOT$ef_path"; then
     return 0
   fi
-  cat "$WORK/new" >"$ROOT$ef_path"
-  change "edited $ef_path"
+  if cat "$WORK/new" >"$ROOT$ef_path"; then
+    change "edited $ef_path"
+  else
+    trouble "$ef_path could not be edited: $(tail -n 1 "$WORK/log")"
+  fi
 }
 
 # append_line LINE: passes standard input through, and adds a line.
@@ -47,12 +50,17 @@ append_line() {
   printf '%s\n' "$1"
 }
 
-# remove PATH...: removes each that exists.
+# remove PATH...: removes each that exists. One that cannot be removed, such as
+# an immutable file (chattr(1)), does not keep the others.
 remove() {
   for r_path in "$@"; do
-    if [ -e "$ROOT$r_path" ] || [ -h "$ROOT$r_path" ]; then
-      rm -rf "$ROOT$r_path"
+    if [ ! -e "$ROOT$r_path" ] && [ ! -h "$ROOT$r_path" ]; then
+      continue
+    fi
+    if rm -rf "$ROOT$r_path"; then
       change "removed $r_path"
+    else
+      trouble "$r_path could not be removed: $(tail -n 1 "$WORK/log")"
     fi
   done
 }

@@ -74,15 +74,18 @@ find_initramfs() {
 }
 
 # initramfs_names KERNEL: the file that lists what is in its initramfs; made
-# once as long as the initramfs stays the same. Unpacking it takes a while.
+# once, as unpacking takes a while, until forget_initramfs_names.
 initramfs_names() {
-  in_image=$ROOT$(initramfs_image "$1")
   in_list=$WORK/initramfs-$1.names
-  if [ ! -e "$in_list" ] || [ -n "$(find "$in_image" -newer "$in_list")" ]; then
-    initramfs list "$in_image" >"$in_list"
+  if [ ! -e "$in_list" ]; then
+    initramfs list "$ROOT$(initramfs_image "$1")" >"$in_list"
   fi
   echo "$in_list"
 }
+
+# forget_initramfs_names: after what makes an initramfs anew. Times of change
+# would not tell: busybox find compares whole seconds.
+forget_initramfs_names() { rm -f "$WORK"/initramfs-*.names; }
 
 # initramfs_has KERNEL MODULE: whether it has an initramfs with the module in it.
 initramfs_has() {
@@ -106,7 +109,10 @@ rebuild() {
   fi
   read -r ID <"$WORK/$1"
   say stage "rebuild $1"
-  if "$2" 3>&-; then
+  r_status=0
+  "$2" 3>&- || r_status=$?
+  forget_initramfs_names
+  if [ "$r_status" -eq 0 ]; then
     change "$3"
     return 0
   fi

@@ -4,7 +4,7 @@
 
 MAC='([[:xdigit:]]{2}[:-]){5}[[:xdigit:]]{2}'
 
-FIREWALLS='nftables firewalld ufw netfilter-persistent iptables ip6tables ferm shorewall shorewall6 shorewall-init SuSEfirewall2 SuSEfirewall2_init SuSEfirewall2_setup nftables-load arno-iptables-firewall firehol'
+FIREWALLS='nftables nftables-load firewalld ufw netfilter-persistent iptables-persistent iptables ip6tables ferm firehol shorewall shorewall6 shorewall-lite shorewall6-lite shorewall-init arno-iptables-firewall apf apf-firewall csf uif vuurmuur awall SuSEfirewall2 SuSEfirewall2_init SuSEfirewall2_setup'
 
 # build_cards: the network cards of the build VM.
 build_cards() {
@@ -44,15 +44,15 @@ network_unpin() {
 network_macs() {
   for nm_stack in $NETWORKS; do
     "${nm_stack}_files" | while read -r nm_file; do
-      mac_lines "$nm_file" "$("${nm_stack}_mac_pattern")" | while IFS= read -r nm_line; do
+      code_lines "$nm_file" "$("${nm_stack}_mac_pattern")" | while IFS= read -r nm_line; do
         printf '%s\t%s\t%s\n' "$nm_stack" "$nm_file" "$nm_line"
       done
     done
   done
 }
 
-# mac_lines FILE PATTERN: its lines that fit the pattern and are no comment.
-mac_lines() {
+# code_lines FILE PATTERN: its first lines that fit the pattern and are no comment.
+code_lines() {
   grep -En "$2" "$ROOT$1" | grep -Ev '^[0-9]+:[[:space:]]*#' | sed 3q
 }
 

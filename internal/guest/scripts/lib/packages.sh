@@ -44,21 +44,21 @@ need_package() {
 # the host waiting for the end of the output.
 install_wanted() {
   plan_template_packages
-  if [ -n "$ROOT" ] || [ ! -s "$WORK/wanted" ]; then
-    return 0
-  fi
+  [ -s "$WORK/wanted" ] || return 0
   if [ -n "$SET_OFFLINE" ]; then
     while read -r ID iw_package; do
       trouble "$iw_package was not installed, as install = false asks for"
     done <"$WORK/wanted"
     return 0
   fi
+  [ -z "$ROOT" ] || return 0
   say stage "install $(awk '!seen[$2]++ { printf "%s%s", sep, $2; sep = " " }' "$WORK/wanted")"
   awk '!seen[$2]++' "$WORK/wanted" >"$WORK/plan"
   # shellcheck disable=SC2046 # package names are words
   if ! family install $(cut -d ' ' -f 2 "$WORK/plan") 3>&-; then
     install_one_by_one
   fi
+  forget_initramfs_names
   load_packages
   while read -r ID iw_package; do
     if installed "$iw_package"; then

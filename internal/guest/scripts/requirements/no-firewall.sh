@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# no-firewall: none of the known firewalls starts at boot. Only the next boot
-# is changed: to flush a live table can cut the build's own connection.
+# no-firewall: none of the known firewalls starts at boot, and no script loads
+# rules. Only the next boot is changed: to flush a live table can cut the build's
+# own connection.
 
 look_no_firewall() {
   for nf_name in $FIREWALLS; do
@@ -10,9 +11,24 @@ look_no_firewall() {
       tell_firewall "ufw starts at boot: /etc/ufw/ufw.conf has ENABLED=yes"
     fi
   done
+  look_rule_scripts
   if [ -z "$INAPPLICABLE" ]; then
     otherwise_met "none of $FIREWALLS starts at boot"
   fi
+}
+
+# look_rule_scripts: what a person wrote to load rules at boot is theirs to
+# take out, since the same file may do more.
+look_rule_scripts() {
+  network_files /etc/rc.local /etc/rc.d/rc.local /etc/init.d/boot.local /etc/local.d/ /etc/network/interfaces \
+    /etc/network/interfaces.d/ /etc/network/if-pre-up.d/ /etc/network/if-up.d/ >"$WORK/rule-scripts"
+  while IFS= read -r lrs_file; do
+    code_lines "$lrs_file" '(^|[[:space:]/;&|])(ip6?tables(-restore)?|nft)[[:space:]]+[-<a-z/]' >"$WORK/rules"
+    while IFS= read -r lrs_line; do
+      tell_firewall "$lrs_file loads rules at boot: line $lrs_line"
+      REMEDY="take the firewall's rules out of $lrs_file, or set firewall = \"keep\""
+    done <"$WORK/rules"
+  done <"$WORK/rule-scripts"
 }
 
 # ufw_on: its service reads this file and does nothing when it says no.

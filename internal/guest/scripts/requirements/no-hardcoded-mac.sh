@@ -19,7 +19,7 @@ list_macs() {
 
 # tell_macs KIND FILE PATTERN
 tell_macs() {
-  mac_lines "$2" "$3" | while IFS= read -r tm_line; do
+  code_lines "$2" "$3" | while IFS= read -r tm_line; do
     printf '%s\t%s\t%s\n' "$1" "$2" "$tm_line"
   done
 }
