@@ -28,6 +28,7 @@ Says of a Linux disk image (qcow2, raw, VMDK, VHD, VHDX, VDI) what OpenStack
 needs and the image lacks, without booting or mounting it.
 
   --format table        a table for a terminal (default)
+  --format html         the report as a page, one file that needs no other
   --format json         the report as a document, schema ` + report.Schema + `
   --guest-report FILE   show beside it what the provisioner found in the guest,
                         from the file that it stored its report in
@@ -119,8 +120,10 @@ func parseInspect(args []string) (options inspectOptions, err error) {
 		options.write = (*report.Report).WriteTable
 	case "json":
 		options.write = (*report.Report).WriteJSON
+	case "html":
+		options.write = (*report.Report).WritePage
 	default:
-		return options, fmt.Errorf("--format %q: want table or json", *format)
+		return options, fmt.Errorf("--format %q: want table, html or json", *format)
 	}
 	return options, nil
 }

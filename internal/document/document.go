@@ -1,4 +1,4 @@
-// Package document stores JSON documents in files, whole or not at all.
+// Package document stores documents in files, whole or not at all.
 package document
 
 import (
@@ -21,15 +21,20 @@ func Write(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
-// Save writes v to the file at path, whose folder must exist. It writes under
-// another name and renames, so that a reader never sees half a document and an
-// older one stays when the new one cannot be written.
+// Save writes v as indented JSON to the file at path, as SaveFrom does.
 func Save(path string, v any) error {
+	return SaveFrom(path, func(w io.Writer) error { return Write(w, v) })
+}
+
+// SaveFrom writes what write writes to the file at path, whose folder must
+// exist. It writes under another name and renames, so that a reader never sees
+// half a document and an older one stays when the new one cannot be written.
+func SaveFrom(path string, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	err = errors.Join(Write(file, v), file.Chmod(mode), file.Close())
+	err = errors.Join(write(file), file.Chmod(mode), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

@@ -1,5 +1,5 @@
 // Package report puts what is known of one image into one document, and writes
-// it as JSON for programs and as tables for a terminal.
+// it for people, as a page or a table for a terminal, and for programs.
 package report
 
 import (
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
@@ -145,8 +147,15 @@ func (r *Report) Failing() []requirement.Finding {
 // WriteJSON writes the document to w.
 func (r *Report) WriteJSON(w io.Writer) error { return document.Write(w, r) }
 
-// Save writes the document to the file at path, whole or not at all.
-func (r *Report) Save(path string) error { return document.Save(path, r) }
+// Save writes the report to the file at path, whole or not at all: as a page
+// where its name ends in .html or .htm, else as the document.
+func (r *Report) Save(path string) error {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".html", ".htm":
+		return document.SaveFrom(path, r.WritePage)
+	}
+	return document.Save(path, r)
+}
 
 // PropertiesSchema names the properties document and its version.
 const PropertiesSchema = "openstack-ready/properties/v1"
