@@ -140,6 +140,14 @@ func passing(err error) bool {
 	return false
 }
 
+// refused tells that the server clearly did not do what was asked. Any other
+// answer may come from something between that had passed the request on, or, as
+// a cancel races with the answer, be only the beginning of one.
+func refused(err error) bool {
+	code := codeOf(err)
+	return code >= 400 && code < 500 && code != http.StatusRequestTimeout
+}
+
 // unsent tells that a request can not have had any effect.
 func unsent(err error) bool {
 	var failed *net.OpError

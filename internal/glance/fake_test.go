@@ -6,7 +6,6 @@ import (
 	"crypto/md5"
 	"crypto/sha512"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -546,30 +545,56 @@ func TestPublishEndsAStalledTransfer(t *testing.T) {
 	}
 }
 
-// TestCancelDuringTheCreationLeavesNothing uses a fake because the real Glance
-// creates too quickly to be met in the act.
-func TestCancelDuringTheCreationLeavesNothing(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	late := make(chan struct{})
-	f := newFake(t, map[string][]fault{"POST images": {func(_ *fake, _ http.ResponseWriter, r *http.Request, _ *fakeImage, act http.HandlerFunc) {
-		body, _ := io.ReadAll(r.Body)
-		cancel()
-		time.AfterFunc(150*time.Millisecond, func() {
-			act(httptest.NewRecorder(), httptest.NewRequest(r.Method, r.URL.Path, bytes.NewReader(body)))
-			close(late)
-		})
-	}}})
-	client := f.signIn(Access{Patience: Patience{Pause: 50 * time.Millisecond}})
-	_, err := client.Publish(ctx, Spec{Name: "debian", DiskFormat: "raw"}, open(t, sparse(t, 4096)), nil)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want the cancel", err)
+// TestALateCreationLeavesNothing uses a fake because the real Glance creates too
+// quickly to be met in the act.
+func TestALateCreationLeavesNothing(t *testing.T) {
+	tests := map[string]struct {
+		answer    func(ctx context.Context, cancel func(), w http.ResponseWriter)
+		wantError string
+	}{
+		"cancelled before any answer": {
+			answer: func(ctx context.Context, cancel func(), _ http.ResponseWriter) {
+				cancel()
+				<-ctx.Done()
+			},
+			wantError: "context canceled",
+		},
+		// What a proxy says when it sees one side leave, and what the client has
+		// read before it saw the cancel.
+		"an answer that is none, and no cancel": {
+			answer:    func(_ context.Context, _ func(), w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
+			wantError: "200",
+		},
+		"a gateway's answer that nobody tries again": {
+			answer: func(_ context.Context, _ func(), w http.ResponseWriter) {
+				w.WriteHeader(http.StatusHTTPVersionNotSupported)
+			},
+			wantError: "505",
+		},
 	}
-	<-late
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	if len(f.images) != 0 {
-		t.Errorf("%d images are left, want none; asked %q", len(f.images), f.requests)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			late := make(chan struct{})
+			f := newFake(t, map[string][]fault{"POST images": {func(_ *fake, w http.ResponseWriter, r *http.Request, _ *fakeImage, act http.HandlerFunc) {
+				body, _ := io.ReadAll(r.Body)
+				time.AfterFunc(150*time.Millisecond, func() {
+					act(httptest.NewRecorder(), httptest.NewRequest(r.Method, r.URL.Path, bytes.NewReader(body)))
+					close(late)
+				})
+				test.answer(r.Context(), cancel, w)
+			}}})
+			client := f.signIn(Access{Patience: Patience{Pause: 50 * time.Millisecond}})
+			_, err := client.Publish(ctx, Spec{Name: "debian", DiskFormat: "raw"}, open(t, sparse(t, 4096)), nil)
+			checkError(t, err, []string{test.wantError})
+			<-late
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			if len(f.images) != 0 {
+				t.Errorf("%d images are left, want none; asked %q", len(f.images), f.requests)
+			}
+		})
 	}
 }
 

@@ -23,12 +23,12 @@ import (
 )
 
 func TestSignInByTheTemplatesOptionsAlone(t *testing.T) {
-	real := realCloud(t)
-	auth := readAuth(t, real)
+	cloud := realCloud(t)
+	auth := readAuth(t, cloud)
 	credential := applicationCredential(t, auth)
 	password := secret.Secret(auth["password"])
 	clearEnvironment(t)
-	user := signIn(t, real)
+	user := signIn(t, cloud)
 	tests := map[string]struct {
 		config access.Config
 		env    map[string]string
@@ -57,13 +57,13 @@ func TestSignInByTheTemplatesOptionsAlone(t *testing.T) {
 			}
 			own := test.config
 			if test.cloud != "" {
-				own.CloudsFile = real.CloudsFile
+				own.CloudsFile = cloud.CloudsFile
 			} else {
 				own.AuthURL, own.Region = auth["auth_url"], "RegionOne"
 			}
 			if test.env["OS_CACERT"] != "" {
 				// The entry's word wins, so the file that is not there is not read.
-				entry := edited(t, real, map[string]any{"cacert": caFile(t)})
+				entry := edited(t, cloud, map[string]any{"cacert": caFile(t)})
 				own.CloudsFile = entry.CloudsFile
 			}
 			client := signIn(t, Access{Config: own, Cloud: test.cloud})

@@ -125,7 +125,7 @@ func (p *publication) createOnce(ctx context.Context, options images.CreateOpts)
 		p.uncertain = false
 		return nil
 	case codeOf(err) != http.StatusConflict:
-		p.uncertain = p.uncertain || (passing(err) && !unsent(err))
+		p.uncertain = p.uncertain || !(refused(err) || unsent(err))
 		return err
 	}
 	if image, getErr := p.Get(ctx, p.id); getErr == nil && image.Name == p.temporary {

@@ -12,6 +12,9 @@ import (
 // 100 KiB, a catalogue too.
 const maxAnswerBytes = 8 << 20
 
+// requestID is how all of OpenStack names a request in its own logs.
+const requestID = "X-Openstack-Request-Id"
+
 // wire logs each request and bounds each answer.
 type wire struct {
 	next http.RoundTripper
@@ -36,6 +39,9 @@ func (w *wire) say(request *http.Request, response *http.Response, err error, to
 	outcome := fmt.Sprint(err)
 	if err == nil {
 		outcome = fmt.Sprint(response.StatusCode)
+	}
+	if err == nil && response.Header.Get(requestID) != "" {
+		outcome += fmt.Sprintf(" (%.64s)", response.Header.Get(requestID))
 	}
 	line := fmt.Sprintf("%s %s %s: %s in %v", request.Method, request.URL.Host, request.URL.EscapedPath(), outcome, took.Round(time.Millisecond))
 	w.log(strings.ToValidUTF8(line, "?"))
