@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
 )
 
 // fake is a Keystone and a Glance in this process, for the faults that the real
@@ -31,6 +33,8 @@ type fake struct {
 	mutex    sync.Mutex
 	requests []string
 	tokens   int
+	// lifetime is that of the tokens; 0 means that they do not say.
+	lifetime time.Duration
 	images   map[string]*fakeImage
 	faults   map[string][]fault
 }
@@ -109,7 +113,11 @@ func (f *fake) token(w http.ResponseWriter, _ *http.Request) {
 	f.mutex.Unlock()
 	w.WriteHeader(http.StatusCreated)
 	endpoint := map[string]string{"region_id": "fake", "interface": "public", "url": f.server.URL}
-	f.write(w, map[string]any{"token": map[string]any{"catalog": []any{map[string]any{"type": "image", "endpoints": []any{endpoint}}}}})
+	token := map[string]any{"catalog": []any{map[string]any{"type": "image", "endpoints": []any{endpoint}}}}
+	if f.lifetime > 0 {
+		token["expires_at"] = time.Now().Add(f.lifetime).UTC().Format(gophercloud.RFC3339MilliNoZ) + "Z"
+	}
+	f.write(w, map[string]any{"token": token})
 }
 
 func (f *fake) list(w http.ResponseWriter, _ *http.Request) {

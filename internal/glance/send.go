@@ -65,9 +65,10 @@ func (p *publication) prepare(ctx context.Context, attempt int, again *againErro
 
 // attempt sends the source once and judges how it went.
 func (p *publication) attempt(ctx context.Context, attempt int) (Sums, error) {
+	total := p.source.Size()
+	token := p.freshToken(ctx, total)
 	watched, dog := newWatchdog(ctx, p.patience)
 	defer dog.stop()
-	total := p.source.Size()
 	reading, err := openPass(p.source, dog.beat(total), func(sent int64) { p.progress.Sent(sent, total) })
 	if err != nil {
 		return nil, err
@@ -75,7 +76,6 @@ func (p *publication) attempt(ctx context.Context, attempt int) (Sums, error) {
 	defer reading.end()
 	p.progress.Step(fmt.Sprintf("sending %d bytes to image %s", total, p.id))
 	p.progress.Sent(0, total)
-	token := p.token()
 	err = p.put(watched, p.id, reading, total, token)
 	if err == nil {
 		return reading.whole()
