@@ -38,7 +38,8 @@ type Config struct {
 	// the guest's findings beside those of the disk. They count like these.
 	GuestReport string `mapstructure:"guest_report"`
 	// A file to write the whole report to: as a page for people where its name
-	// ends in `.html`, else as JSON. Default: none is written.
+	// ends in `.html`, as JUnit's XML in `.xml`, as SARIF in `.sarif`, else as
+	// JSON. Default: none is written.
 	Report string `mapstructure:"report"`
 	// A file to write the derived properties to, as JSON. Default: without
 	// upload, `<disk file>.properties.json` beside the disk; with upload none.

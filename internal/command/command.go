@@ -8,13 +8,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
-
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
+	"slices"
+	"strings"
 )
 
 // The exit statuses of every verb.
 const (
-	// Ready: every required requirement is met.
+	// Ready: every required requirement is met; of other verbs, that they did
+	// what was asked.
 	Ready = 0
 	// NotReady: a required requirement is not met, or could not be looked at.
 	NotReady = 1
@@ -22,108 +23,126 @@ const (
 	Failed = 2
 )
 
-const usage = `Usage: packer-plugin-openstack-ready inspect [OPTION…] IMAGE
+const program = "packer-plugin-openstack-ready"
 
-Says of a Linux disk image (qcow2, raw, VMDK, VHD, VHDX, VDI) what OpenStack
-needs and the image lacks, without booting or mounting it.
+// verb is one thing that a person can ask for.
+type verb struct {
+	name, summary string
+	// usage is the text of --help.
+	usage string
+	// options are what completion offers.
+	options []option
+	// words are what can stand in place of a file; nil where a file is wanted.
+	words []string
+	// run returns one of the exit statuses; flag.ErrHelp makes the usage appear.
+	run func(ctx context.Context, args []string, stdout io.Writer) (status int, err error)
+}
 
-  --format table        a table for a terminal (default)
-  --format html         the report as a page, one file that needs no other
-  --format json         the report as a document, schema ` + report.Schema + `
-  --guest-report FILE   show beside it what the provisioner found in the guest,
-                        from the file that it stored its report in
+// option is a long option of a verb.
+type option struct {
+	name string
+	// values are what can stand behind it; nil where a file is wanted.
+	values []string
+}
 
-Exit status: 0 every required requirement is met, 1 one is not, 2 the image
-could not be inspected.
-`
+// verbs lists the verbs in the order in which help shows them.
+func verbs() []verb { return []verb{inspectVerb(), completionVerb(), helpVerb()} }
+
+// find returns the verb called name; help has the names that people try.
+func find(name string) (verb, bool) {
+	if slices.Contains([]string{"-h", "-help", "--help"}, name) {
+		name = "help"
+	}
+	for _, v := range verbs() {
+		if v.name == name {
+			return v, true
+		}
+	}
+	return verb{}, false
+}
 
 // Is reports whether name is a verb of this package; Packer's own verbs, such
 // as describe and start, are not.
 func Is(name string) bool {
-	switch name {
-	case "inspect", "help", "-h", "-help", "--help":
-		return true
-	}
-	return false
+	_, ok := find(name)
+	return ok
 }
 
-// Run runs the verb args[0] and returns the exit status.
+// Run runs the verb args[0], of which Is must hold, and returns the exit
+// status.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if args[0] != "inspect" {
-		_, _ = io.WriteString(stdout, usage)
-		return Ready
-	}
-	ready, err := runInspect(ctx, args[1:], stdout)
+	v, _ := find(args[0])
+	status, err := v.run(ctx, args[1:], stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		_, _ = io.WriteString(stdout, usage)
+		_, _ = io.WriteString(stdout, v.usage)
 		return Ready
 	case err != nil:
-		_, _ = fmt.Fprintf(stderr, "packer-plugin-openstack-ready inspect: %s\n", err)
+		_, _ = fmt.Fprintf(stderr, "%s %s: %s\n", program, v.name, err)
 		return Failed
-	case !ready:
-		return NotReady
 	}
-	return Ready
+	return status
 }
 
-func runInspect(ctx context.Context, args []string, stdout io.Writer) (ready bool, err error) {
-	options, err := parseInspect(args)
-	if err != nil {
-		return false, err
-	}
-	rep, err := report.Inspect(ctx, options.image)
-	if err != nil {
-		return false, err
-	}
-	if options.guestReport != "" {
-		if err := rep.AddGuest(options.guestReport); err != nil {
-			return false, err
-		}
-	}
-	if err := options.write(rep, stdout); err != nil {
-		return false, fmt.Errorf("write the report on %s: %w", options.image, err)
-	}
-	return len(rep.Failing()) == 0, nil
-}
-
-// inspectOptions are the arguments of inspect.
-type inspectOptions struct {
-	image       string
-	guestReport string
-	write       func(*report.Report, io.Writer) error
-}
-
-// parseInspect reads the arguments. Flags may stand before or behind the image.
-func parseInspect(args []string) (options inspectOptions, err error) {
-	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
+// parse reads flags that may stand before or behind the other arguments, and
+// returns these.
+func parse(flags *flag.FlagSet, args []string) (others []string, err error) {
 	flags.SetOutput(io.Discard)
-	format := flags.String("format", "table", "")
-	flags.StringVar(&options.guestReport, "guest-report", "", "")
-	var images []string
-	for len(args) > 0 {
+	for {
 		if err := flags.Parse(args); err != nil {
-			return options, err
+			return nil, err
 		}
 		if flags.NArg() == 0 {
-			break
+			return others, nil
 		}
-		images = append(images, flags.Arg(0))
+		others = append(others, flags.Arg(0))
 		args = flags.Args()[1:]
 	}
-	if len(images) != 1 {
-		return options, fmt.Errorf("%d images named, want one\n%s", len(images), usage)
+}
+
+func helpVerb() verb {
+	return verb{
+		name: "help", summary: "say what there is, or how one verb is used",
+		usage: "Usage: " + program + " help [VERB]\n",
+		run:   runHelp,
 	}
-	options.image = images[0]
-	switch *format {
-	case "table":
-		options.write = (*report.Report).WriteTable
-	case "json":
-		options.write = (*report.Report).WriteJSON
-	case "html":
-		options.write = (*report.Report).WritePage
-	default:
-		return options, fmt.Errorf("--format %q: want table, html or json", *format)
+}
+
+func runHelp(_ context.Context, args []string, stdout io.Writer) (status int, err error) {
+	if len(args) == 0 {
+		_, err := io.WriteString(stdout, overview())
+		return Ready, err
 	}
-	return options, nil
+	v, ok := find(args[0])
+	if !ok {
+		return Failed, fmt.Errorf("%q is no verb of this program; it has %s", args[0], strings.Join(verbNames(), ", "))
+	}
+	_, err = io.WriteString(stdout, v.usage)
+	return Ready, err
+}
+
+func overview() string {
+	var b strings.Builder
+	b.WriteString("Usage: " + program + ` VERB [ARGUMENT…]
+
+Makes Linux images ready for OpenStack as a plugin of Packer; by hand:
+
+`)
+	for _, v := range verbs() {
+		fmt.Fprintf(&b, "  %-12s%s\n", v.name, v.summary)
+	}
+	b.WriteString(`
+"VERB --help" says more of each. Packer itself uses describe and start.
+
+Exit status: 0 ready, or done; 1 not ready; 2 it could not be done.
+`)
+	return b.String()
+}
+
+func verbNames() []string {
+	var names []string
+	for _, v := range verbs() {
+		names = append(names, v.name)
+	}
+	return names
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
@@ -79,16 +80,55 @@ func TestWhatCannotBeInspectedIsSaid(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"--help"}, {"inspect", "--help"}, {"inspect", "-h"}} {
-		status, stdout, _ := run(args...)
-		if status != Ready || !strings.Contains(stdout, "Usage: packer-plugin-openstack-ready inspect") {
-			t.Errorf("%v: status = %d, stdout = %q", args, status, stdout)
+	cases := map[string][]string{
+		"Usage: packer-plugin-openstack-ready VERB":       {"help", "--help", "-h"},
+		"Usage: packer-plugin-openstack-ready inspect":    {"inspect --help", "inspect -h", "help inspect", "inspect image --help"},
+		"Usage: packer-plugin-openstack-ready completion": {"completion --help", "help completion"},
+	}
+	for want, lines := range cases {
+		for _, line := range lines {
+			status, stdout, stderr := run(strings.Fields(line)...)
+			if status != Ready || stderr != "" || !strings.HasPrefix(stdout, want) {
+				t.Errorf("%s: status = %d, stderr = %q, stdout = %q, want one that begins with %q", line, status, stderr, stdout, want)
+			}
+		}
+	}
+	if status, _, stderr := run("help", "no-such"); status != Failed || !strings.Contains(stderr, "inspect, completion, help") {
+		t.Errorf("help of no verb: status = %d, stderr = %q, want %d and the verbs", status, stderr, Failed)
+	}
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	texts := []string{overview()}
+	for _, v := range verbs() {
+		texts = append(texts, v.usage)
+		for _, o := range v.options {
+			if !strings.Contains(v.usage, "--"+o.name+" ") {
+				t.Errorf("the help of %s lacks its option --%s", v.name, o.name)
+			}
+		}
+	}
+	for line := range strings.Lines(strings.Join(texts, "")) {
+		if n := utf8.RuneCountInString(line) - 1; n > 80 {
+			t.Errorf("%d columns: %s", n, line)
 		}
 	}
 }
 
+func TestInspectWritesAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ready.html")
+	status, stdout, stderr := run("inspect", disktest.Debian(t), "--format", "html", "--output", path)
+	if status != NotReady || stdout != "" || stderr != "" {
+		t.Errorf("status = %d, stdout = %q, stderr = %q, want %d and nothing said", status, stdout, stderr, NotReady)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil || !bytes.HasPrefix(b, []byte("<!doctype html>")) {
+		t.Errorf("file begins with %.20q, %v, want a page", b, err)
+	}
+}
+
 func TestPackersVerbsAreNotOurs(t *testing.T) {
-	for verb, want := range map[string]bool{"describe": false, "start": false, "": false, "inspect": true, "help": true} {
+	for verb, want := range map[string]bool{"describe": false, "start": false, "": false, "inspect": true, "help": true, "completion": true} {
 		if got := Is(verb); got != want {
 			t.Errorf("Is(%q) = %t, want %t", verb, got, want)
 		}

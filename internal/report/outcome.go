@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
@@ -42,7 +41,7 @@ func (r *Report) outcome() outcome {
 func (r *Report) ofRequired(n int) string {
 	required := map[requirement.ID]bool{}
 	for _, f := range r.Findings {
-		if f.Requirement().Level == requirement.Required || slices.Contains(r.Require, f.ID) {
+		if r.counts(f) {
 			required[f.ID] = true
 		}
 	}

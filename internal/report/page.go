@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
@@ -139,7 +138,7 @@ func pageRows(r *Report, sides []requirement.Side) []pageRow {
 		}
 		row := pageRow{
 			Requirement: req, Telling: telling(sides, found), State: state(found),
-			Optional: req.Level != requirement.Required && !slices.Contains(r.Require, req.ID),
+			Optional: !r.counts(requirement.Finding{ID: req.ID}),
 		}
 		for _, side := range sides {
 			c := cellOf(found, side)
@@ -172,20 +171,21 @@ func state(found map[requirement.Side]requirement.Finding) string {
 type cell struct{ Text, Mark, Class string }
 
 func cellOf(found map[requirement.Side]requirement.Finding, side requirement.Side) cell {
-	c := cell{Text: verdictText(found, side)}
-	switch found[side].Verdict {
-	case requirement.Met:
-		c.Mark, c.Class = "✓", "good"
-	case requirement.Unmet:
-		c.Mark, c.Class = "✗", "bad"
-	case requirement.Unknown:
-		c.Mark, c.Class = "?", "unsure"
-	case requirement.NotApplicable:
-		c.Mark, c.Class = "–", "off"
-	default:
-		c.Text, c.Class = "not looked", "none"
+	f, looked := found[side]
+	if !looked {
+		return cell{Text: "not looked", Class: "none"}
 	}
-	return c
+	marks := map[requirement.Verdict]string{
+		requirement.Met: "✓", requirement.Unmet: "✗", requirement.Unknown: "?", requirement.NotApplicable: "–",
+	}
+	return cell{verdictText(found, side), marks[f.Verdict], classOf(f.Verdict)}
+}
+
+// classOf is what a verdict is coloured by; empty for none.
+func classOf(v requirement.Verdict) string {
+	return map[requirement.Verdict]string{
+		requirement.Met: "good", requirement.Unmet: "bad", requirement.Unknown: "unsure", requirement.NotApplicable: "off",
+	}[v]
 }
 
 func publishedFacts(r *Report) [][]named {

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
@@ -139,22 +137,14 @@ func (r *Report) AddTiming(stage string, d time.Duration) {
 	r.Timings = append(r.Timings, Timing{Stage: stage, Seconds: d.Seconds()})
 }
 
-// Failing returns the findings that stop the image from being ready.
+// Failing returns the findings that keep the image from being ready.
 func (r *Report) Failing() []requirement.Finding {
 	return requirement.Failing(r.Findings, r.Require...)
 }
 
-// WriteJSON writes the document to w.
-func (r *Report) WriteJSON(w io.Writer) error { return document.Write(w, r) }
-
-// Save writes the report to the file at path, whole or not at all: as a page
-// where its name ends in .html or .htm, else as the document.
-func (r *Report) Save(path string) error {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".html", ".htm":
-		return document.SaveFrom(path, r.WritePage)
-	}
-	return document.Save(path, r)
+// counts reports whether the requirement of f must be met.
+func (r *Report) counts(f requirement.Finding) bool {
+	return f.Requirement().Level == requirement.Required || slices.Contains(r.Require, f.ID)
 }
 
 // PropertiesSchema names the properties document and its version.

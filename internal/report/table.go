@@ -16,17 +16,41 @@ import (
 const width = 80
 
 // WriteTable writes the report for people: the image, a row a requirement,
-// what to do about each that is not met, and the properties.
-func (r *Report) WriteTable(w io.Writer) error {
+// what to do about each that is not met, the properties, and the outcome.
+func (r *Report) WriteTable(w io.Writer) error { return r.writeTable(w, false) }
+
+// WriteColourTable is WriteTable for a terminal that shows colours.
+func (r *Report) WriteColourTable(w io.Writer) error { return r.writeTable(w, true) }
+
+func (r *Report) writeTable(w io.Writer, colours painter) error {
 	var b strings.Builder
 	writeImage(&b, r)
 	b.WriteString("\n")
-	writeFindings(&b, r.Findings)
-	writeRemedies(&b, r.Findings)
+	writeFindings(&b, r.Findings, colours)
+	writeRemedies(&b, r.Findings, colours)
 	b.WriteString("\n")
 	writeProperties(&b, r.Properties)
+	b.WriteString("\n")
+	writeOutcome(&b, r.outcome(), colours)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func writeOutcome(b *strings.Builder, o outcome, colours painter) {
+	text := paragraph("", "", o.Title+": "+o.Sentence)
+	b.WriteString(strings.Replace(text, o.Title, colours.paint(o.Title, o.Class), 1))
+}
+
+// painter puts colours around words, or leaves them as they are.
+type painter bool
+
+// paint colours text by the class that it has on the page.
+func (p painter) paint(text, class string) string {
+	colour := map[string]string{"good": "32", "bad": "1;31", "unsure": "33", "off": "2"}[class]
+	if !p || colour == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
 func writeImage(b *strings.Builder, r *Report) {
@@ -68,8 +92,8 @@ func Bytes(n int64) string {
 // requirement and a column a side, and the remedies below it.
 func WriteFindings(w io.Writer, findings []requirement.Finding) error {
 	var b strings.Builder
-	writeFindings(&b, findings)
-	writeRemedies(&b, findings)
+	writeFindings(&b, findings, false)
+	writeRemedies(&b, findings, false)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -79,7 +103,7 @@ const (
 	verdictColumn = 9
 )
 
-func writeFindings(b *strings.Builder, findings []requirement.Finding) {
+func writeFindings(b *strings.Builder, findings []requirement.Finding, colours painter) {
 	sides := sidesOf(findings)
 	fmt.Fprintf(b, "%-*s", idColumn, "REQUIREMENT")
 	for _, side := range sides {
@@ -88,15 +112,16 @@ func writeFindings(b *strings.Builder, findings []requirement.Finding) {
 	b.WriteString("EVIDENCE\n")
 	for _, r := range requirement.All() {
 		if row := bySide(findings, r.ID); len(row) > 0 {
-			writeRow(b, r.ID, sides, row)
+			writeRow(b, r.ID, sides, row, colours)
 		}
 	}
 }
 
-func writeRow(b *strings.Builder, id requirement.ID, sides []requirement.Side, row map[requirement.Side]requirement.Finding) {
+func writeRow(b *strings.Builder, id requirement.ID, sides []requirement.Side, row map[requirement.Side]requirement.Finding, colours painter) {
 	fmt.Fprintf(b, "%-*s", idColumn, id)
 	for _, side := range sides {
-		fmt.Fprintf(b, "%-*s", verdictColumn, verdictText(row, side))
+		text := verdictText(row, side)
+		b.WriteString(colours.paint(text, classOf(row[side].Verdict)) + strings.Repeat(" ", verdictColumn-len(text)))
 	}
 	room := width - idColumn - verdictColumn*len(sides)
 	fmt.Fprintf(b, "%s\n", cut(telling(sides, row), room))
@@ -147,12 +172,12 @@ func bySide(findings []requirement.Finding, id requirement.ID) map[requirement.S
 	return row
 }
 
-func writeRemedies(b *strings.Builder, findings []requirement.Finding) {
+func writeRemedies(b *strings.Builder, findings []requirement.Finding, colours painter) {
 	for _, f := range findings {
 		if f.Verdict.OK() {
 			continue
 		}
-		fmt.Fprintf(b, "\n%s: %s (%s, seen from the %s side)\n", f.ID, f.Verdict, f.Requirement().Level, f.Side)
+		fmt.Fprintf(b, "\n%s: %s (%s, seen from the %s side)\n", f.ID, colours.paint(string(f.Verdict), classOf(f.Verdict)), f.Requirement().Level, f.Side)
 		for _, evidence := range f.Evidence {
 			b.WriteString(paragraph("  - ", "    ", evidence))
 		}
