@@ -37,6 +37,9 @@ type Patience struct {
 	// Settle is how long an image may take to become active, or to leave
 	// "saving" after a broken transfer; default 5 min.
 	Settle time.Duration
+	// Import is how long an import may go on in the cloud without a sign of life;
+	// a download by Glance gives none until it is whole; default 1 h.
+	Import time.Duration
 	// Remove is for removing a failed image, also after a cancel; default 60 s.
 	Remove time.Duration
 	// Pause is the first pause before something is tried again; it doubles each
@@ -52,6 +55,7 @@ func (p Patience) withDefaults() Patience {
 		Idle:     cmp.Or(p.Idle, 2*time.Minute),
 		Answer:   cmp.Or(p.Answer, 10*time.Minute),
 		Settle:   cmp.Or(p.Settle, 5*time.Minute),
+		Import:   cmp.Or(p.Import, time.Hour),
 		Remove:   cmp.Or(p.Remove, time.Minute),
 		Pause:    cmp.Or(p.Pause, time.Second),
 		Attempts: cmp.Or(p.Attempts, 5),
@@ -140,10 +144,18 @@ func (c *Client) delete(ctx context.Context, id string) error {
 	return translated("Glance", images.Delete(ctx, c.service, id).ExtractErr())
 }
 
+// target is where the data go: file for a store, stage for the staging area.
+type target struct {
+	id    string
+	place string
+	// store is the store of a file, empty for the default one.
+	store string
+}
+
 // put sends the body to the image once, by a request of our own: gophercloud
 // sends no length, and sends an empty body when it tries again.
-func (c *Client) put(ctx context.Context, id string, body io.ReadCloser, size int64, token string) error {
-	url := c.service.ServiceURL("images", id, "file")
+func (c *Client) put(ctx context.Context, to target, body io.ReadCloser, size int64, token string) error {
+	url := c.service.ServiceURL("images", to.id, to.place)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, url, body)
 	if err != nil {
 		return fmt.Errorf("make the request: %w", err)
@@ -159,6 +171,9 @@ func (c *Client) put(ctx context.Context, id string, body io.ReadCloser, size in
 	request.Header.Set("Expect", "100-continue")
 	// Glance 31.0.0 refuses a transfer that is shorter than this says.
 	request.Header.Set("x-openstack-image-size", fmt.Sprint(size))
+	if to.store != "" {
+		request.Header.Set("X-Image-Meta-Store", to.store)
+	}
 	response, err := c.transfer.Do(request)
 	if err != nil {
 		return unwrapURL(err)

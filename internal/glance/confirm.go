@@ -16,14 +16,36 @@ func (p *publication) confirm(ctx context.Context, sums Sums) ([]string, error) 
 	if image.Status != "active" {
 		return nil, fmt.Errorf("confirm the image: Glance took the data, but the image is %s and not active after %v", image.Status, p.patience.Settle)
 	}
+	if p.route.method != MethodPut && image.DiskFormat != p.spec.DiskFormat {
+		return p.confirmConverted(image)
+	}
 	confirmed, err := compare(image, p.source.Size(), p.spec.VirtualSize, sums)
 	if err != nil {
-		return nil, fmt.Errorf("confirm the image: %w; Glance or its store changed the data", err)
+		return nil, fmt.Errorf("confirm the image: %w; %s", err, p.suspect())
 	}
 	if _, known := sums[image.HashAlgo]; !known {
 		p.progress.Step(fmt.Sprintf("the hash %q of Glance is none of md5, sha256, sha512 and was not compared", image.HashAlgo))
 	}
 	return confirmed, nil
+}
+
+// suspect says who may have changed the data.
+func (p *publication) suspect() string {
+	if p.route.method == MethodWebDownload {
+		return "what Glance downloaded is not the file that was inspected here: bring " + p.spec.Sending.URL + " up to date"
+	}
+	return "Glance or its store changed the data"
+}
+
+// confirmConverted takes note of another format: a cloud may convert what is
+// imported, and then has other bytes of the same disk.
+func (p *publication) confirmConverted(image *Image) ([]string, error) {
+	if p.spec.VirtualSize == 0 || image.VirtualSize != p.spec.VirtualSize {
+		return nil, fmt.Errorf("confirm the image: the cloud converted it from %s to %s, and its disk has %d bytes where ours has %d", p.spec.DiskFormat, image.DiskFormat, image.VirtualSize, p.spec.VirtualSize)
+	}
+	p.progress.Step(fmt.Sprintf("the cloud converted the image from %s to %s: only its virtual size can be compared", p.spec.DiskFormat, image.DiskFormat))
+	p.spec.DiskFormat = image.DiskFormat
+	return []string{"virtual_size"}, nil
 }
 
 func compare(image *Image, size, virtualSize int64, sums Sums) ([]string, error) {

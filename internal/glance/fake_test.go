@@ -44,6 +44,8 @@ type fakeImage struct {
 	data   []byte
 	// busy is how many more times the image is shown as saving.
 	busy int
+	// tasks are the statuses and messages of the imports.
+	tasks []map[string]any
 }
 
 // fault answers one request in the place of the fake. It may call act to have
@@ -78,7 +80,7 @@ func (f *fake) signIn(access Access) *Client {
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	id, file := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/v2/images/"), "/file")
+	id, below, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/images/"), "/")
 	name := r.Method + " image"
 	act := f.image
 	switch {
@@ -88,8 +90,16 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name, act = "GET images", f.list
 	case r.URL.Path == "/v2/images":
 		name, act = "POST images", f.create
-	case file:
+	case below == "file":
 		name, act = "PUT file", f.put
+	case below == "stage":
+		name, act = "PUT stage", f.put
+	case below == "import":
+		name, act = "POST import", f.startImport
+	case below == "tasks":
+		name, act = "GET tasks", f.tasks
+	case strings.HasPrefix(r.URL.Path, "/v2/info/"):
+		name, act = "GET "+strings.TrimPrefix(r.URL.Path, "/v2/"), f.info
 	}
 	f.mutex.Lock()
 	f.requests = append(f.requests, name)
@@ -148,8 +158,12 @@ func (f *fake) put(w http.ResponseWriter, r *http.Request) {
 	if err != nil || r.ContentLength != int64(len(data)) || r.Header.Get("X-Openstack-Image-Size") != fmt.Sprint(len(data)) {
 		f.t.Errorf("got %d bytes (%v), Content-Length %d, x-openstack-image-size %s", len(data), err, r.ContentLength, r.Header.Get("X-Openstack-Image-Size"))
 	}
-	id := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v2/images/"), "/file")
-	f.store(id, data)
+	id, place, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/images/"), "/")
+	if place == "stage" {
+		f.stage(id, data)
+	} else {
+		f.store(id, data)
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 

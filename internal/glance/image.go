@@ -23,10 +23,12 @@ type Image struct {
 	// Checksum is the MD5 of the stored data, in hexadecimal digits.
 	Checksum string `json:"checksum"`
 	// HashAlgo and HashValue are Glance's secure hash, normally SHA-512.
-	HashAlgo        string `json:"os_hash_algo"`
-	HashValue       string `json:"os_hash_value"`
-	DiskFormat      string `json:"disk_format"`
-	ContainerFormat string `json:"container_format"`
+	HashAlgo  string `json:"os_hash_algo"`
+	HashValue string `json:"os_hash_value"`
+	// Stores are the stores that keep the data, where Glance has several.
+	Stores          []string `json:"stores,omitempty"`
+	DiskFormat      string   `json:"disk_format"`
+	ContainerFormat string   `json:"container_format"`
 	// MinDisk is in GiB, MinRAM in MiB.
 	MinDisk int      `json:"min_disk"`
 	MinRAM  int      `json:"min_ram"`
@@ -38,6 +40,10 @@ type Image struct {
 	// Confirmed lists what was compared with what was sent: size, virtual_size
 	// and the algorithms of the hashes. Only Publish fills it.
 	Confirmed []string `json:"confirmed,omitempty"`
+
+	// importing and failed are the stores that an import has still to do, and
+	// those that did not take the data.
+	importing, failed []string
 }
 
 func imageOf(got *images.Image) *Image {
@@ -58,9 +64,20 @@ func imageOf(got *images.Image) *Image {
 			image.HashAlgo = text
 		case name == "os_hash_value":
 			image.HashValue = text
+		case name == "stores":
+			image.Stores = list(text)
+		case name == "os_glance_importing_to_stores":
+			image.importing = list(text)
+		case name == "os_glance_failed_import":
+			image.failed = list(text)
 		case !slices.Contains(ownedByGlance(), name) && !strings.HasPrefix(name, "os_glance"):
 			image.Properties[name] = text
 		}
 	}
 	return image
+}
+
+// list splits Glance's lists, which are empty texts when they are empty.
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 }

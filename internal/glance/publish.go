@@ -64,12 +64,17 @@ type publication struct {
 	// there is none.
 	id        string
 	temporary string
+	// route is how the data get there.
+	route route
 	// uncertain tells that the creation was not clearly answered, so that Glance
 	// may have made the image, or be about to.
 	uncertain bool
 }
 
 func (p *publication) run(ctx context.Context) (*Image, error) {
+	if err := p.choose(ctx); err != nil {
+		return nil, err
+	}
 	if err := p.create(ctx); err != nil {
 		return nil, err
 	}
@@ -82,6 +87,9 @@ func (p *publication) run(ctx context.Context) (*Image, error) {
 	}
 	confirmed, err := p.confirm(ctx, sums)
 	if err != nil {
+		return nil, err
+	}
+	if confirmed, err = p.copies(ctx, confirmed); err != nil {
 		return nil, err
 	}
 	image, err := p.publish(ctx)
@@ -125,7 +133,7 @@ func (p *publication) createOnce(ctx context.Context, options images.CreateOpts)
 		p.uncertain = false
 		return nil
 	case codeOf(err) != http.StatusConflict:
-		p.uncertain = p.uncertain || !(refused(err) || unsent(err))
+		p.uncertain = p.uncertain || (!refused(err) && !unsent(err))
 		return err
 	}
 	if image, getErr := p.Get(ctx, p.id); getErr == nil && image.Name == p.temporary {

@@ -63,8 +63,35 @@ func (p *publication) prepare(ctx context.Context, attempt int, again *againErro
 	return p.create(ctx)
 }
 
-// attempt sends the source once and judges how it went.
+// attempt brings the source to its stores once.
 func (p *publication) attempt(ctx context.Context, attempt int) (Sums, error) {
+	switch p.route.method {
+	case MethodWebDownload:
+		return p.fetch(ctx)
+	case MethodImport:
+		sums, err := p.transfer(ctx, attempt)
+		if err != nil {
+			return nil, err
+		}
+		return sums, p.importStaged(ctx)
+	}
+	return p.transfer(ctx, attempt)
+}
+
+// target is where the data are sent to.
+func (p *publication) target() target {
+	to := target{id: p.id, place: "file"}
+	switch {
+	case p.route.method == MethodImport:
+		to.place = "stage"
+	case len(p.route.stores) == 1:
+		to.store = p.route.stores[0]
+	}
+	return to
+}
+
+// transfer sends the source once and judges how it went.
+func (p *publication) transfer(ctx context.Context, attempt int) (Sums, error) {
 	total := p.source.Size()
 	token := p.freshToken(ctx, total)
 	watched, dog := newWatchdog(ctx, p.patience)
@@ -76,7 +103,7 @@ func (p *publication) attempt(ctx context.Context, attempt int) (Sums, error) {
 	defer reading.end()
 	p.progress.Step(fmt.Sprintf("sending %d bytes to image %s", total, p.id))
 	p.progress.Sent(0, total)
-	err = p.put(watched, p.id, reading, total, token)
+	err = p.put(watched, p.target(), reading, total, token)
 	if err == nil {
 		return reading.whole()
 	}
@@ -105,11 +132,11 @@ func (p *publication) recover(ctx context.Context, reading *pass, reason error) 
 	case err != nil:
 		return nil, errors.Join(reason, fmt.Errorf("see what became of image %s: %w", p.id, err))
 	}
-	switch image.Status {
-	case "active":
+	switch {
+	case image.Status == "active", p.staged(image):
 		p.progress.Step(fmt.Sprintf("the answer was lost (%v), but Glance has the data", reason))
 		return reading.whole()
-	case "queued":
+	case image.Status == "queued":
 		return nil, &againError{reason: reason}
 	}
 	return nil, &againError{reason: fmt.Errorf("%w; Glance left the image %s", reason, image.Status), recreate: true}
@@ -120,13 +147,19 @@ func (p *publication) settled(ctx context.Context) (*Image, error) {
 	end := time.Now().Add(p.patience.Settle)
 	for tries := 0; ; tries++ {
 		image, err := p.look(ctx)
-		if err != nil || !busy(image.Status) || time.Now().After(end) {
+		if err != nil || !busy(image.Status) || p.staged(image) || time.Now().After(end) {
 			return image, err
 		}
 		if err := sleep(ctx, p.pause(tries, nil)); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// staged tells that the staging area has all data: Glance says the size only
+// then (stage of glance/api/v2/image_data.py).
+func (p *publication) staged(image *Image) bool {
+	return p.route.method == MethodImport && image.Status == "uploading" && image.Size == p.source.Size()
 }
 
 // busy tells whether Glance is still at work on an image (doc/source/user/statuses.rst).

@@ -33,6 +33,8 @@ type Spec struct {
 	// VirtualSize is the disk's size in bytes, 0 when not known. It is not sent,
 	// since Glance reads it from the data: it is compared with what Glance read.
 	VirtualSize int64
+	// Sending says how the data get there and which stores keep them.
+	Sending Sending
 }
 
 // ManagedTag marks every image that Publish made. It is a tag, not a property,
@@ -57,6 +59,7 @@ func (s Spec) Validate() error {
 		checkOneOf("visibility", s.visibility(), []string{"private", "shared", "community", "public"}),
 		checkCount("min_disk", "GiB", s.MinDisk),
 		checkCount("min_ram", "MiB", s.MinRAM),
+		s.Sending.Validate(),
 	}
 	for _, tag := range s.Tags {
 		mistakes = append(mistakes, checkText("tag", tag))
