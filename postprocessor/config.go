@@ -71,7 +71,8 @@ type Config struct {
 	// The smallest flavor disk in GiB. Default: the disk's virtual size.
 	MinDisk int `mapstructure:"min_disk"`
 	// The least memory in MiB that a flavor must have. Default: 0, no limit.
-	MinRAM int `mapstructure:"min_ram"`
+	MinRAM       int `mapstructure:"min_ram"`
+	UploadConfig `mapstructure:",squash"`
 	// How long inspection and upload may take, such as `90m`. Default: `2h`.
 	Timeout time.Duration `mapstructure:"timeout"`
 
@@ -140,6 +141,9 @@ func (c *Config) validate() error {
 	if strings.ContainsAny(c.DiskFile, `/\`) {
 		mistake("disk_file", "%q: want the file's name alone, without a folder", c.DiskFile)
 	}
+	if err := c.UploadConfig.mistakes(); err != nil {
+		mistakes = packersdk.MultiErrorAppend(mistakes, err)
+	}
 	if c.uploads() {
 		spec := c.spec()
 		spec.DiskFormat = string(disk.FormatRaw) // The disk decides it later.
@@ -171,5 +175,6 @@ func (c *Config) spec() glance.Spec {
 		Protected:       c.Protected,
 		MinRAM:          c.MinRAM,
 		Properties:      c.Properties,
+		Sending:         c.sending(),
 	}
 }

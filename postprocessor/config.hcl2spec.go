@@ -10,31 +10,41 @@ import (
 // FlatConfig is an auto-generated flat version of Config.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatConfig struct {
-	PackerBuildName     *string           `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
-	PackerBuilderType   *string           `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
-	PackerCoreVersion   *string           `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
-	PackerDebug         *bool             `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
-	PackerForce         *bool             `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
-	PackerOnError       *string           `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
-	PackerUserVars      map[string]string `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
-	PackerSensitiveVars []string          `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
-	DiskFile            *string           `mapstructure:"disk_file" cty:"disk_file" hcl:"disk_file"`
-	Require             []string          `mapstructure:"require" cty:"require" hcl:"require"`
-	OnUnmet             *string           `mapstructure:"on_unmet" cty:"on_unmet" hcl:"on_unmet"`
-	GuestReport         *string           `mapstructure:"guest_report" cty:"guest_report" hcl:"guest_report"`
-	Report              *string           `mapstructure:"report" cty:"report" hcl:"report"`
-	PropertiesFile      *string           `mapstructure:"properties_file" cty:"properties_file" hcl:"properties_file"`
-	Cloud               *string           `mapstructure:"cloud" cty:"cloud" hcl:"cloud"`
-	Region              *string           `mapstructure:"region" cty:"region" hcl:"region"`
-	Upload              *bool             `mapstructure:"upload" cty:"upload" hcl:"upload"`
-	ImageName           *string           `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
-	Visibility          *string           `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
-	Tags                []string          `mapstructure:"tags" cty:"tags" hcl:"tags"`
-	Protected           *bool             `mapstructure:"protected" cty:"protected" hcl:"protected"`
-	Properties          map[string]string `mapstructure:"properties" cty:"properties" hcl:"properties"`
-	MinDisk             *int              `mapstructure:"min_disk" cty:"min_disk" hcl:"min_disk"`
-	MinRAM              *int              `mapstructure:"min_ram" cty:"min_ram" hcl:"min_ram"`
-	Timeout             *string           `mapstructure:"timeout" cty:"timeout" hcl:"timeout"`
+	PackerBuildName      *string           `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
+	PackerBuilderType    *string           `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
+	PackerCoreVersion    *string           `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
+	PackerDebug          *bool             `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
+	PackerForce          *bool             `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
+	PackerOnError        *string           `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
+	PackerUserVars       map[string]string `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
+	PackerSensitiveVars  []string          `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
+	DiskFile             *string           `mapstructure:"disk_file" cty:"disk_file" hcl:"disk_file"`
+	Require              []string          `mapstructure:"require" cty:"require" hcl:"require"`
+	OnUnmet              *string           `mapstructure:"on_unmet" cty:"on_unmet" hcl:"on_unmet"`
+	GuestReport          *string           `mapstructure:"guest_report" cty:"guest_report" hcl:"guest_report"`
+	Report               *string           `mapstructure:"report" cty:"report" hcl:"report"`
+	PropertiesFile       *string           `mapstructure:"properties_file" cty:"properties_file" hcl:"properties_file"`
+	Cloud                *string           `mapstructure:"cloud" cty:"cloud" hcl:"cloud"`
+	Region               *string           `mapstructure:"region" cty:"region" hcl:"region"`
+	Upload               *bool             `mapstructure:"upload" cty:"upload" hcl:"upload"`
+	ImageName            *string           `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
+	Visibility           *string           `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
+	Tags                 []string          `mapstructure:"tags" cty:"tags" hcl:"tags"`
+	Protected            *bool             `mapstructure:"protected" cty:"protected" hcl:"protected"`
+	Properties           map[string]string `mapstructure:"properties" cty:"properties" hcl:"properties"`
+	MinDisk              *int              `mapstructure:"min_disk" cty:"min_disk" hcl:"min_disk"`
+	MinRAM               *int              `mapstructure:"min_ram" cty:"min_ram" hcl:"min_ram"`
+	UploadMethod         *string           `mapstructure:"upload_method" cty:"upload_method" hcl:"upload_method"`
+	WebDownloadURL       *string           `mapstructure:"web_download_url" cty:"web_download_url" hcl:"web_download_url"`
+	Stores               []string          `mapstructure:"stores" cty:"stores" hcl:"stores"`
+	AllStores            *bool             `mapstructure:"all_stores" cty:"all_stores" hcl:"all_stores"`
+	AllStoresMustSucceed *bool             `mapstructure:"all_stores_must_succeed" cty:"all_stores_must_succeed" hcl:"all_stores_must_succeed"`
+	CopyToStores         []string          `mapstructure:"copy_to_stores" cty:"copy_to_stores" hcl:"copy_to_stores"`
+	IdleTimeout          *string           `mapstructure:"idle_timeout" cty:"idle_timeout" hcl:"idle_timeout"`
+	AnswerTimeout        *string           `mapstructure:"answer_timeout" cty:"answer_timeout" hcl:"answer_timeout"`
+	ImportTimeout        *string           `mapstructure:"import_timeout" cty:"import_timeout" hcl:"import_timeout"`
+	UploadAttempts       *int              `mapstructure:"upload_attempts" cty:"upload_attempts" hcl:"upload_attempts"`
+	Timeout              *string           `mapstructure:"timeout" cty:"timeout" hcl:"timeout"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -73,6 +83,16 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"properties":                 &hcldec.AttrSpec{Name: "properties", Type: cty.Map(cty.String), Required: false},
 		"min_disk":                   &hcldec.AttrSpec{Name: "min_disk", Type: cty.Number, Required: false},
 		"min_ram":                    &hcldec.AttrSpec{Name: "min_ram", Type: cty.Number, Required: false},
+		"upload_method":              &hcldec.AttrSpec{Name: "upload_method", Type: cty.String, Required: false},
+		"web_download_url":           &hcldec.AttrSpec{Name: "web_download_url", Type: cty.String, Required: false},
+		"stores":                     &hcldec.AttrSpec{Name: "stores", Type: cty.List(cty.String), Required: false},
+		"all_stores":                 &hcldec.AttrSpec{Name: "all_stores", Type: cty.Bool, Required: false},
+		"all_stores_must_succeed":    &hcldec.AttrSpec{Name: "all_stores_must_succeed", Type: cty.Bool, Required: false},
+		"copy_to_stores":             &hcldec.AttrSpec{Name: "copy_to_stores", Type: cty.List(cty.String), Required: false},
+		"idle_timeout":               &hcldec.AttrSpec{Name: "idle_timeout", Type: cty.String, Required: false},
+		"answer_timeout":             &hcldec.AttrSpec{Name: "answer_timeout", Type: cty.String, Required: false},
+		"import_timeout":             &hcldec.AttrSpec{Name: "import_timeout", Type: cty.String, Required: false},
+		"upload_attempts":            &hcldec.AttrSpec{Name: "upload_attempts", Type: cty.Number, Required: false},
 		"timeout":                    &hcldec.AttrSpec{Name: "timeout", Type: cty.String, Required: false},
 	}
 	return s

@@ -46,9 +46,10 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifac
 
 func (p *PostProcessor) signIn(ctx context.Context) (*glance.Client, error) {
 	return glance.SignIn(ctx, glance.Access{
-		Cloud:  p.config.Cloud,
-		Config: access.Config{Region: p.config.Region},
-		Log:    func(line string) { log.Printf("[DEBUG] %s", line) },
+		Cloud:    p.config.Cloud,
+		Config:   access.Config{Region: p.config.Region},
+		Patience: p.config.patience(),
+		Log:      func(line string) { log.Printf("[DEBUG] %s", line) },
 	})
 }
 

@@ -155,7 +155,7 @@ func (p *publication) begin(ctx context.Context, method string, stores []string)
 func (c *Client) postImport(ctx context.Context, id string, body importRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
 	defer cancel()
-	_, err := c.service.Post(ctx, c.service.ServiceURL("images", id, "import"), body, nil, &gophercloud.RequestOpts{OkCodes: []int{http.StatusAccepted}})
+	_, err := c.service.Post(ctx, c.service.ServiceURL("images", id, "import"), body, nil, &gophercloud.RequestOpts{OkCodes: []int{http.StatusAccepted}}) //nolint:bodyclose // Post closes it unless asked to keep it
 	return translated("Glance", err)
 }
 
@@ -232,7 +232,7 @@ func failure(image *Image, latest *task) error {
 	if len(image.failed) > 0 {
 		where = " into " + quoted(image.failed)
 	}
-	return fmt.Errorf("Glance's import%s did not succeed (%s), and left the image %s", where, latest.words(), image.Status)
+	return fmt.Errorf("the import%s did not succeed (%s), and left the image %s", where, latest.words(), image.Status)
 }
 
 // words quotes what Glance says of the import.

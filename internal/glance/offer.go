@@ -76,6 +76,6 @@ func says(value any) bool {
 func (c *Client) ask(ctx context.Context, answer any, path ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
 	defer cancel()
-	_, err := c.service.Get(ctx, c.service.ServiceURL(path...), answer, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}})
+	_, err := c.service.Get(ctx, c.service.ServiceURL(path...), answer, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}}) //nolint:bodyclose // Get closes what it decodes
 	return translated("Glance", err)
 }
