@@ -52,8 +52,20 @@ type Config struct {
 	// boots: `cloud-init`, which is installed if need be; `scripts`, a small
 	// program of this plugin, for guests that cannot or shall not have
 	// cloud-init; or `auto`, the default: cloud-init where it is installed or
-	// the guest's packages have it, scripts elsewhere.
+	// the guest's package repositories have it, and scripts where those answer
+	// and have none, where what there is of cloud-init is too old for
+	// OpenStack, or where `install` is false. Where a repository does not
+	// answer, nothing is guessed and the requirements stay unmet.
 	Initialisation string `mapstructure:"initialisation" required:"false"`
+	// Whether the scripts of `initialisation` run user data that begin with
+	// `#!`. With false they set up the account, keys and host name only. The
+	// default is true. It does not concern cloud-init, whose own setting is
+	// `allow_userdata`.
+	ScriptsUserData config.Trilean `mapstructure:"scripts_user_data" required:"false"`
+	// How long the scripts of `initialisation` look for a config drive or a
+	// metadata service when an instance boots, in whole seconds, such as `60s`;
+	// at most `9999s`. The default is `2m`.
+	ScriptsWait time.Duration `mapstructure:"scripts_wait" required:"false"`
 	// The account that gets the instance's SSH key. It is created at boot if
 	// it is missing. The default is the account of the distribution's
 	// cloud-init, such as `debian`, `ubuntu` or `cloud-user`.
@@ -195,6 +207,9 @@ func (c *Config) validate() error {
 	}
 	_, err = c.executeCommand(guest.Invocation{Command: "sh program"})
 	check("execute_command", err)
+	if c.ScriptsWait != 0 && (c.ScriptsWait < time.Second || c.ScriptsWait > guest.MaxScriptsWait || c.ScriptsWait%time.Second != 0) {
+		check("scripts_wait", fmt.Errorf("%s is not a number of whole seconds from 1s to %ds", c.ScriptsWait, guest.MaxScriptsWait/time.Second))
+	}
 	if c.Timeout < time.Second {
 		check("timeout", fmt.Errorf("%s is less than a second", c.Timeout))
 	}
@@ -234,20 +249,22 @@ func each(form *regexp.Regexp, what string, values ...string) error {
 // settings are what the guest's program is told.
 func (c *Config) settings() guest.Settings {
 	return guest.Settings{
-		Initialisation:  c.Initialisation,
-		DefaultUser:     c.DefaultUser,
-		Datasources:     c.Datasources,
-		ForceDatasource: c.ForceDatasource,
-		Network:         c.Network,
-		Consoles:        c.Console,
-		Firewall:        c.Firewall,
-		Packages:        c.Packages,
-		Offline:         c.Install.False(),
-		Cleanup:         c.Cleanup,
-		KeepPasswords:   c.LockPasswords.False(),
-		ZeroFreeSpace:   c.ZeroFreeSpace,
-		Xen:             c.Xen,
-		WholeLog:        c.LogFile != "",
+		Initialisation:    c.Initialisation,
+		NoScriptsUserData: c.ScriptsUserData.False(),
+		ScriptsWait:       c.ScriptsWait,
+		DefaultUser:       c.DefaultUser,
+		Datasources:       c.Datasources,
+		ForceDatasource:   c.ForceDatasource,
+		Network:           c.Network,
+		Consoles:          c.Console,
+		Firewall:          c.Firewall,
+		Packages:          c.Packages,
+		Offline:           c.Install.False(),
+		Cleanup:           c.Cleanup,
+		KeepPasswords:     c.LockPasswords.False(),
+		ZeroFreeSpace:     c.ZeroFreeSpace,
+		Xen:               c.Xen,
+		WholeLog:          c.LogFile != "",
 	}
 }
 

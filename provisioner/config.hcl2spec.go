@@ -22,6 +22,8 @@ type FlatConfig struct {
 	Skip                []string          `mapstructure:"skip" required:"false" cty:"skip" hcl:"skip"`
 	Requirements        []string          `mapstructure:"requirements" required:"false" cty:"requirements" hcl:"requirements"`
 	Initialisation      *string           `mapstructure:"initialisation" required:"false" cty:"initialisation" hcl:"initialisation"`
+	ScriptsUserData     *bool             `mapstructure:"scripts_user_data" required:"false" cty:"scripts_user_data" hcl:"scripts_user_data"`
+	ScriptsWait         *string           `mapstructure:"scripts_wait" required:"false" cty:"scripts_wait" hcl:"scripts_wait"`
 	DefaultUser         *string           `mapstructure:"default_user" required:"false" cty:"default_user" hcl:"default_user"`
 	Datasources         []string          `mapstructure:"datasources" required:"false" cty:"datasources" hcl:"datasources"`
 	ForceDatasource     *bool             `mapstructure:"force_datasource" required:"false" cty:"force_datasource" hcl:"force_datasource"`
@@ -65,6 +67,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"skip":                       &hcldec.AttrSpec{Name: "skip", Type: cty.List(cty.String), Required: false},
 		"requirements":               &hcldec.AttrSpec{Name: "requirements", Type: cty.List(cty.String), Required: false},
 		"initialisation":             &hcldec.AttrSpec{Name: "initialisation", Type: cty.String, Required: false},
+		"scripts_user_data":          &hcldec.AttrSpec{Name: "scripts_user_data", Type: cty.Bool, Required: false},
+		"scripts_wait":               &hcldec.AttrSpec{Name: "scripts_wait", Type: cty.String, Required: false},
 		"default_user":               &hcldec.AttrSpec{Name: "default_user", Type: cty.String, Required: false},
 		"datasources":                &hcldec.AttrSpec{Name: "datasources", Type: cty.List(cty.String), Required: false},
 		"force_datasource":           &hcldec.AttrSpec{Name: "force_datasource", Type: cty.Bool, Required: false},

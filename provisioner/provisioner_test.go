@@ -28,6 +28,7 @@ func TestPrepareReportsEveryMistakeAtOnce(t *testing.T) {
 		"initialisation": "ignition", "network": "static", "firewall": "open", "default_user": "Bob's",
 		"datasources": []string{"Open Stack"}, "console": []string{"ttyS0;reboot"},
 		"packages": []string{"-o", "vim"}, "install": false, "cleanup": []string{"all"},
+		"scripts_wait": "3h",
 	})
 	if err == nil {
 		t.Fatal("took in nothing but mistakes")
@@ -47,6 +48,7 @@ func TestPrepareReportsEveryMistakeAtOnce(t *testing.T) {
 		`console: "ttyS0;reboot" is not a console such as`,
 		`packages: "-o" is not a package name`,
 		"packages: they cannot be installed where install is false",
+		"scripts_wait: 3h0m0s is not a number of whole seconds from 1s to 9999s",
 		`cleanup: "all" is neither of logs, package-cache`,
 	} {
 		if !strings.Contains(err.Error(), want) {

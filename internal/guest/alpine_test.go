@@ -140,7 +140,7 @@ sed -i "s/^  APPEND .*/  APPEND root=$root $default_kernel_opts/" /boot/extlinux
 	return append(slices.Clone(alpineGuests),
 		unready{
 			name: "Alpine Linux 3.20, rebuilt", only: rebuilt, programs: makers,
-			tree: with(alpine320, oldKernel("2.6.32-old", "boot/vmlinuz-old", "boot/initramfs-old")),
+			tree: with(alpine320, oldKernel("boot/vmlinuz-old", "boot/initramfs-old")),
 		},
 		unready{
 			name: "Alpine Linux 3.20, beyond mending", settings: Settings{Offline: true}, immutable: append(slices.Clone(immutable), "boot/extlinux.conf"),

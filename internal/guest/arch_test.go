@@ -126,7 +126,7 @@ sed -i 's,^lib,usr/lib,' /boot/initramfs-*`,
 	return append(slices.Clone(archGuests),
 		unready{
 			name: "Arch Linux, rebuilt", only: rebuilt, programs: makers,
-			tree: with(archEntries, oldKernel("2.6.32-old", "boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
+			tree: with(archEntries, oldKernel("boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
 		},
 		unready{
 			name: "Arch Linux, whose unified image cannot be rebuilt", only: rebuilt[:1], tree: archUnified,

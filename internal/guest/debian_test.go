@@ -45,7 +45,7 @@ func debianMatrix(*testing.T) []unready {
 		},
 		{
 			name: "Debian 12, rebuilt", only: rebuilt, programs: debianPrograms,
-			tree: with(debian12, oldKernel("2.6.32-old", "boot/vmlinuz-2.6.32-old", "boot/initrd.img-2.6.32-old")),
+			tree: with(debian12, oldKernel("boot/vmlinuz-2.6.32-old", "boot/initrd.img-2.6.32-old")),
 		},
 		{
 			name: "Debian 12, whose menu cannot be rebuilt", only: rebuilt[:1], programs: broken, tree: debian12,

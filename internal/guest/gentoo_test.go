@@ -63,7 +63,7 @@ func gentooMatrix(*testing.T) []unready {
 	return append(slices.Clone(gentooGuests),
 		unready{
 			name: "Gentoo, rebuilt", only: rebuilt, programs: makers,
-			tree: with(gentoo, oldKernel("2.6.32-old", "boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
+			tree: with(gentoo, oldKernel("boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
 		},
 		unready{
 			name: "Gentoo, whose menu cannot be rebuilt", only: rebuilt[:1], tree: gentoo,

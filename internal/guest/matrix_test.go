@@ -148,10 +148,10 @@ func hopelessReasons(more map[requirement.ID]string) map[requirement.ID]string {
 // rebuilt are the requirements that turn on what only programs make anew.
 var rebuilt = []requirement.ID{requirement.ConsoleLog, requirement.Virtio, requirement.XenPVKernel}
 
-// oldKernel is one with Xen whose disk driver is a module, and its initramfs.
-func oldKernel(version, image, initramfs string) files {
-	return with(kernelWith(version, image, initramfs, "x\n"), files{
-		"boot/config-" + version: "CONFIG_PARAVIRT_GUEST=y\nCONFIG_PARAVIRT=y\nCONFIG_XEN=y\nCONFIG_XEN_BLKDEV_FRONTEND=m\nCONFIG_XEN_NETDEV_FRONTEND=m\n",
+// oldKernel is 2.6.32-old, with Xen whose disk driver is a module, and its initramfs.
+func oldKernel(image, initramfs string) files {
+	return with(kernelWith("2.6.32-old", image, initramfs, "x\n"), files{
+		"boot/config-2.6.32-old": "CONFIG_PARAVIRT_GUEST=y\nCONFIG_PARAVIRT=y\nCONFIG_XEN=y\nCONFIG_XEN_BLKDEV_FRONTEND=m\nCONFIG_XEN_NETDEV_FRONTEND=m\n",
 	})
 }
 

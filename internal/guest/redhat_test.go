@@ -265,7 +265,7 @@ func redhatMatrix(t *testing.T) []unready {
 	return append(redhatUnready(t),
 		unready{
 			name: "CentOS 7, rebuilt", only: rebuilt, programs: grub2Makers,
-			tree: with(el7, files{"rpms": "-", "system": "-"}, oldKernel("2.6.32-old", "boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
+			tree: with(el7, files{"rpms": "-", "system": "-"}, oldKernel("boot/vmlinuz-2.6.32-old", "boot/initramfs-2.6.32-old.img")),
 		},
 		unready{
 			name: "Rocky Linux 9, beyond mending", programs: redhatPrograms, settings: Settings{Offline: true}, immutable: immutable, tree: stuck,

@@ -1,10 +1,13 @@
 package guest
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Values of Settings.Initialisation.
@@ -16,6 +19,14 @@ const (
 	InitialisationCloudInit = "cloud-init"
 	// InitialisationScripts takes the plugin's own boot scripts.
 	InitialisationScripts = "scripts"
+)
+
+// The time for which the boot scripts look for metadata.
+const (
+	// DefaultScriptsWait is enough for a cloud whose network comes up late.
+	DefaultScriptsWait = 2 * time.Minute
+	// MaxScriptsWait is the most that they take.
+	MaxScriptsWait = 9999 * time.Second
 )
 
 // Values of Settings.Network.
@@ -86,6 +97,12 @@ type Settings struct {
 	Consoles []string
 	// Firewall is one of the constants; empty means FirewallDisable.
 	Firewall string
+	// NoScriptsUserData keeps the plugin's own boot scripts from running user
+	// data.
+	NoScriptsUserData bool
+	// ScriptsWait is how long the boot scripts look for metadata at a boot, in
+	// whole seconds from 1 to 9999; 0 means DefaultScriptsWait.
+	ScriptsWait time.Duration
 	// Packages are installed besides those that requirements need.
 	Packages []string
 	// Offline keeps the program from installing packages.
@@ -121,13 +138,15 @@ func (s Settings) script() (string, error) {
 	}
 	var b strings.Builder
 	for _, v := range []struct{ name, value string }{
-		{"INITIALISATION", or(s.Initialisation, InitialisationAuto)},
+		{"INITIALISATION", cmp.Or(s.Initialisation, InitialisationAuto)},
 		{"DEFAULT_USER", s.DefaultUser},
 		{"DATASOURCES", strings.Join(datasources, " ")},
 		{"FORCE_DATASOURCE", yes(s.ForceDatasource)},
-		{"NETWORK", or(s.Network, NetworkCloudInit)},
+		{"NETWORK", cmp.Or(s.Network, NetworkCloudInit)},
 		{"CONSOLES", strings.Join(s.Consoles, " ")},
-		{"FIREWALL", or(s.Firewall, FirewallDisable)},
+		{"FIREWALL", cmp.Or(s.Firewall, FirewallDisable)},
+		{"SCRIPTS_USER_DATA", strconv.FormatBool(!s.NoScriptsUserData)},
+		{"SCRIPTS_WAIT", strconv.Itoa(int(cmp.Or(s.ScriptsWait, DefaultScriptsWait).Seconds()))},
 		{"PACKAGES", strings.Join(s.Packages, " ")},
 		{"OFFLINE", yes(s.Offline)},
 		{"CLEAN_UP", strings.Join(slices.Compact(slices.Clone(cleanup)), " ")},
@@ -142,13 +161,6 @@ func (s Settings) script() (string, error) {
 		fmt.Fprintf(&b, "SET_%s='%s'\n", v.name, v.value)
 	}
 	return b.String(), nil
-}
-
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }
 
 // yes is true or false in the program: "yes", or nothing.

@@ -142,7 +142,7 @@ func suseMatrix(*testing.T) []unready {
 	return append(slices.Clone(suseGuests),
 		unready{
 			name: "openSUSE Leap 15.6, rebuilt", only: rebuilt, programs: grub2Makers,
-			tree: with(leap15, oldKernel("2.6.32-old", "boot/vmlinuz-2.6.32-old", "boot/initrd-2.6.32-old")),
+			tree: with(leap15, oldKernel("boot/vmlinuz-2.6.32-old", "boot/initrd-2.6.32-old")),
 		},
 		unready{
 			name: "openSUSE Leap 15.6, whose menu cannot be rebuilt", only: rebuilt[:1], programs: broken, tree: leap15,

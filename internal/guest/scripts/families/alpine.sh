@@ -44,6 +44,14 @@ alpine_install() {
 
 alpine_complaint() { echo '^(ERROR: |  [^ ].*(no such package|breaks: |masked in))'; }
 
+# alpine_silence: says so where a repository did not answer.
+alpine_silence() {
+  grep -E '^WARNING: .*(APKINDEX|[Ff]etching|[Oo]pening|[Uu]pdating)' "$WORK/log" | tail -n 1
+}
+
+# alpine_absence: the form of the line that says that none has cloud-init.
+alpine_absence() { echo '^  cloud-init \(no such package\)'; }
+
 alpine_empty_package_cache() {
   for aepc_file in "$ROOT"/var/cache/apk/* "$ROOT"/etc/apk/cache/*; do
     if [ -f "$aepc_file" ]; then

@@ -56,6 +56,14 @@ arch_wait_for_lock() {
 
 arch_complaint() { echo '^error: '; }
 
+# arch_silence: says so where a repository did not answer.
+arch_silence() {
+  grep -E '^(error: failed |warning: database file for .* does not exist)' "$WORK/log" | tail -n 1
+}
+
+# arch_absence: the form of the line that says that none has cloud-init.
+arch_absence() { echo '^error: target not found: cloud-init$'; }
+
 arch_empty_package_cache() {
   for aepc_file in "$ROOT"/var/cache/pacman/pkg/*; do
     if [ -f "$aepc_file" ]; then

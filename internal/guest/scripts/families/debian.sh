@@ -58,6 +58,22 @@ debian_blame_lists() {
 # debian_complaint: the form of the lines that say why an install failed.
 debian_complaint() { echo '^(E|dpkg): '; }
 
+# debian_silence: says so where a repository did not answer, or none is there.
+debian_silence() {
+  if grep -E '(Failed to fetch|Some index files failed|have a Release file|is not signed|Could not (resolve|get lock))' "$WORK/update"; then
+    return 0
+  fi
+  for ds_list in "$ROOT"/var/lib/apt/lists/*_Packages*; do
+    if [ -e "$ds_list" ]; then
+      return 0
+    fi
+  done
+  echo 'no repository gave a package list'
+}
+
+# debian_absence: the form of the line that says that none has cloud-init.
+debian_absence() { echo "^E: (Unable to locate package cloud-init|Package '?cloud-init'? has no installation candidate)"; }
+
 # debian_update_lists: once a run. The lists have a lock of their own, which
 # apt-daily.service may hold and which DPkg::Lock::Timeout does not wait for.
 debian_update_lists() {

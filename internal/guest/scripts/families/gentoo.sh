@@ -41,6 +41,14 @@ gentoo_install() {
 
 gentoo_complaint() { echo '^(!!! |emerge: there are no | \* ERROR: )'; }
 
+# gentoo_silence: says so where a repository did not answer.
+gentoo_silence() {
+  grep -E '^!!! ' "$WORK/log" | tail -n 1
+}
+
+# gentoo_absence: the form of the line that says that none has cloud-init.
+gentoo_absence() { echo '^emerge: there are no .* "?app-emulation/cloud-init'; }
+
 gentoo_empty_package_cache() {
   for gepc_file in "$ROOT"/var/cache/distfiles/* "$ROOT"/var/cache/binpkgs/*; do
     if [ -e "$gepc_file" ]; then

@@ -54,6 +54,14 @@ redhat_install() {
 # redhat_complaint: the form of the lines that say why an install failed.
 redhat_complaint() { echo '^(Error|No match|No package|Failed|Cannot|Could not)'; }
 
+# redhat_silence: says so where a repository did not answer.
+redhat_silence() {
+  grep -E '(Failed to (download|synchronize)|Cannot (download|prepare|retrieve|find a valid baseurl)|Could not (resolve|retrieve)|Curl error|repomd\.xml|no enabled repos)' "$WORK/log" | tail -n 1
+}
+
+# redhat_absence: the form of the line that says that none has cloud-init.
+redhat_absence() { echo '^(Error: (Unable to find a match:|no repository of the guest has) cloud-init|No match for argument: cloud-init|No package cloud-init available)'; }
+
 # redhat_empty_package_cache: by hand, as "clean all" leaves the caches of
 # repositories that are switched off, and files of its own.
 redhat_empty_package_cache() {

@@ -51,6 +51,14 @@ suse_complaint() {
   echo "^(No provider of|Package '.*' not found|Problem|System management is locked|Repository '.*' is invalid|Warning: No repositories|There are no enabled repos|Installation of .* failed)"
 }
 
+# suse_silence: says so where a repository did not answer.
+suse_silence() {
+  grep -E "(Repository '.*' is invalid|No repositories|no enabled repos|Skipping repository|Problem retrieving|curl\) error|Valid metadata not found|System management is locked)" "$WORK/log" | tail -n 1
+}
+
+# suse_absence: the form of the line that says that none has cloud-init.
+suse_absence() { echo "^(No provider of 'cloud-init'|Package 'cloud-init' not found)"; }
+
 suse_empty_package_cache() {
   for sepc_file in "$ROOT"/var/cache/zypp/packages/*; do
     if [ -e "$sepc_file" ]; then

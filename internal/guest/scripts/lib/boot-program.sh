@@ -6,19 +6,56 @@ BOOT_PROGRAM=/usr/libexec/openstack-ready/boot
 BOOT_SETTINGS=/etc/openstack-ready/boot.conf
 
 # without_cloud_init: whether the boot program stands in for cloud-init. By
-# itself it does where cloud-init could not be had, now or in an earlier run.
+# itself it does where cloud-init cannot be had, as found now or by an earlier run.
 without_cloud_init() {
   case $SET_INITIALISATION in
   scripts) return 0 ;;
   cloud-init) return 1 ;;
   esac
-  ! installed cloud-init && { [ -e "$WORK/no-cloud-init" ] || service_enabled openstack-ready-boot; }
+  ! has_usable_cloud_init && { [ -e "$WORK/no-cloud-init" ] || service_enabled openstack-ready-boot; }
 }
 
-# choose_initialisation: after all that could be installed is.
+# has_usable_cloud_init: whether there is one that knows OpenStack. Where its
+# data sources are packages of their own, they can still be installed.
+has_usable_cloud_init() {
+  installed cloud-init || return 1
+  [ -z "$(family package datasources)" ] || return 0
+  for huci_dir in "$ROOT"/usr/lib/python*/site-packages/cloudinit/sources "$ROOT"/usr/lib/python*/dist-packages/cloudinit/sources; do
+    if [ -f "$huci_dir/__init__.py" ] && ! [ -f "$huci_dir/DataSourceOpenStack.py" ]; then
+      return 1
+    fi
+  done
+}
+
+# choose_initialisation: after all that could be installed is, the boot program
+# takes over where there will be no cloud-init. What it needs itself was not
+# asked for yet.
 choose_initialisation() {
-  if [ "$SET_INITIALISATION" = auto ] && ! installed cloud-init; then
-    : >"$WORK/no-cloud-init"
+  if [ "$SET_INITIALISATION" != auto ] || without_cloud_init || has_usable_cloud_init ||
+    ! why_no_cloud_init >"$WORK/reason"; then
+    return 0
+  fi
+  mv "$WORK/reason" "$WORK/no-cloud-init"
+  : >"$WORK/wanted"
+  for ID in root-resize ssh-key datasource user-data; do
+    if ! in_words "$ID" "$SKIP"; then
+      ("look_$(in_function_name "$ID")") || echo "the look at $ID stopped" >&2
+    fi
+  done
+  install_wanted
+}
+
+# why_no_cloud_init: why there can be none. It fails where that is not known:
+# what a repository has that did not answer, nobody knows.
+why_no_cloud_init() {
+  if installed cloud-init; then
+    echo "cloud-init $VERSION is too old to know OpenStack, so the boot program stands in"
+  elif [ -n "$SET_OFFLINE" ]; then
+    echo 'there is no cloud-init, and install = false, so the boot program stands in'
+  elif [ -z "$(family silence)" ] && grep -Eq "$(family absence)" "$WORK/log"; then
+    echo "the guest's package repositories have no cloud-init, so the boot program stands in"
+  else
+    return 1
   fi
 }
 
@@ -38,8 +75,12 @@ look_boot_program() {
 # look_stand_in SERVICE: of the boot program in cloud-init's place.
 look_stand_in() {
   look_boot_program "$1"
+  if [ -s "$WORK/no-cloud-init" ]; then
+    read -r lsi_reason <"$WORK/no-cloud-init"
+    note "$lsi_reason"
+  fi
   if ! boot_settings | holds "$BOOT_SETTINGS"; then
-    unmet "$BOOT_SETTINGS does not name the account $(default_account)"
+    unmet "$BOOT_SETTINGS is not as the template asks, with the account $(default_account)"
   fi
   if installed cloud-init && ! cloud_init_is_off; then
     unmet "cloud-init $VERSION would do the same work"
@@ -50,8 +91,10 @@ look_stand_in() {
   fi
 }
 
+# has_fetcher: Debian's busybox has wget, and not every other.
 has_fetcher() {
-  has_program curl || has_program wget || has_program busybox || has_program python3
+  has_program curl || has_program wget || has_program python3 ||
+    { has_program busybox && { [ -n "$ROOT" ] || busybox --list | grep -qx wget; }; }
 }
 
 # cloud_init_is_off: systemd's generator and ds-identify obey the file; other
@@ -83,7 +126,7 @@ default_account() {
 boot_settings() {
   printf '%s\n' '# Written by packer-plugin-openstack-ready, for /usr/libexec/openstack-ready/boot.' \
     '# user gets the SSH keys; budget is how many seconds metadata are waited for.' \
-    "user=$(default_account)" 'user_data=true' 'budget=120'
+    "user=$(default_account)" "user_data=$SET_SCRIPTS_USER_DATA" "budget=$SET_SCRIPTS_WAIT"
 }
 
 # mend_boot_program SERVICE...
@@ -103,7 +146,9 @@ mend_stand_in() {
   fi
   if [ "$INIT" != systemd ]; then
     for msi_service in $(cloud_init_services); do
-      disable_service "$msi_service"
+      if service_enabled "$msi_service"; then
+        disable_service "$msi_service"
+      fi
     done
   fi
 }

@@ -12,6 +12,7 @@ look_cloud_init() {
   CLOUD_CONFIG=unknown
   if ! installed cloud-init; then
     need_package cloud-init
+    REMEDY='let the guest reach package repositories that have cloud-init, or set initialisation = "scripts"'
     return 0
   fi
   note "cloud-init $VERSION is installed"

@@ -6,6 +6,10 @@ look_user_data() {
   if without_cloud_init; then
     look_stand_in openstack-ready-boot
     look_boot_program openstack-ready-user-data
+    if [ "$SET_SCRIPTS_USER_DATA" = false ]; then
+      inapplicable "$BOOT_PROGRAM runs no user data, as scripts_user_data = false asks for"
+      return 0
+    fi
     otherwise_met "$BOOT_PROGRAM runs user data that begin with #!, and sets the host name"
     return 0
   fi
