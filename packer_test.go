@@ -116,14 +116,18 @@ func copyFile(t *testing.T, from, to string) {
 // run runs a program of Packer, which keeps to dir, and returns what it said.
 func run(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), "PACKER_CONFIG_DIR="+dir, "PACKER_PLUGIN_PATH="+dir+"/plugins",
-		"PACKER_CACHE_DIR="+dir+"/cache", "CHECKPOINT_DISABLE=1")
-	out, err := cmd.CombinedOutput()
+	out, err := packerCommand(dir, program, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", program, args[0], err, out)
 	}
 	return string(out)
+}
+
+func packerCommand(dir, program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), "PACKER_CONFIG_DIR="+dir, "PACKER_PLUGIN_PATH="+dir+"/plugins",
+		"PACKER_CACHE_DIR="+dir+"/cache", "CHECKPOINT_DISABLE=1")
+	return cmd
 }
 
 func expectReport(t *testing.T, path string) {

@@ -31,7 +31,7 @@ web_page() {
     front && /^---$/ { front = 0; next }
     front || (!titled && /^# /) { titled = titled || !front; next }
     started || NF { started = 1; print }' "$1" |
-    sed 's#(\.\./requirements\.md)#(../../../../docs/requirements.md)#' >"$page"
+    sed 's#](\.\./\([a-z/-]*\)\.md#](../../../../docs/\1.md#g' >"$page"
 }
 
 main
