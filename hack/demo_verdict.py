@@ -23,7 +23,7 @@ PASSING = ("met", "not-applicable")
 def main():
     verb, *paths = sys.argv[1:]
     if verb == "id":
-        print(load(paths[0])["published"]["id"])
+        print(load(paths[0])["published"][0]["id"])
         return 0
     report, guest, image = (load(path) for path in paths[:3])
     with open(paths[3], encoding="ascii") as file:

@@ -2,8 +2,11 @@ package postprocessor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,16 +23,15 @@ const BuilderID = "packer.post-processor.openstack-ready"
 // destroyTimeout bounds what Packer waits for when it throws an artifact away.
 const destroyTimeout = 2 * time.Minute
 
-// Artifact is an inspected image and, where it was uploaded, its image in
-// Glance.
+// Artifact is an inspected image and, where it was uploaded, its images in the
+// clouds' Glances.
 type Artifact struct {
 	source packersdk.Artifact
 	report *report.Report
-	region string
+	// deliveries are those to the clouds; none where nothing was uploaded.
+	deliveries []*delivery
 	// written lists the files that the post-processor wrote.
 	written []string
-	// remove deletes the image from Glance; nil where none was published.
-	remove func(context.Context) error
 }
 
 var _ packersdk.Artifact = (*Artifact)(nil)
@@ -41,23 +43,37 @@ func (a *Artifact) BuilderId() string { return BuilderID }
 // the documents written beside it.
 func (a *Artifact) Files() []string { return append(a.source.Files(), a.written...) }
 
-// Id is the image's ID in Glance, or the disk's path where nothing was
-// uploaded.
+// Id lists the images' IDs in Glance, separated by commas, or is the disk's path
+// where nothing was uploaded.
 func (a *Artifact) Id() string {
-	if a.report.Published == nil {
+	var ids []string
+	for _, d := range a.published() {
+		ids = append(ids, d.image.ID)
+	}
+	if len(ids) == 0 {
 		return a.report.Image.Path
 	}
-	return a.report.Published.ID
+	return strings.Join(ids, ",")
+}
+
+// published are the deliveries that made an image.
+func (a *Artifact) published() []*delivery {
+	return slices.DeleteFunc(slices.Clone(a.deliveries), func(d *delivery) bool { return d.image == nil })
 }
 
 // String tells a person what there is now.
 func (a *Artifact) String() string {
 	var lines []string
-	if p := a.report.Published; p != nil {
+	for _, d := range a.deliveries {
+		if d.image == nil {
+			lines = append(lines, fmt.Sprintf("No image in cloud %s", d.cloud.label()))
+			continue
+		}
 		lines = append(lines,
-			fmt.Sprintf("Image %s (%s) is %s in Glance", p.Name, p.ID, p.Status),
-			fmt.Sprintf("%s: %s", p.HashAlgorithm, p.HashValue))
-	} else {
+			fmt.Sprintf("Image %s (%s, %s) is %s in cloud %s", d.image.Name, d.image.ID, d.image.DiskFormat, d.image.Status, d.cloud.label()),
+			fmt.Sprintf("%s: %s", d.image.HashAlgo, d.image.HashValue))
+	}
+	if len(a.deliveries) == 0 {
 		lines = append(lines, fmt.Sprintf("Image %s was inspected and not uploaded", a.report.Image.Path))
 	}
 	for _, path := range a.written {
@@ -71,30 +87,35 @@ func (a *Artifact) String() string {
 func (a *Artifact) State(name string) any {
 	switch name {
 	case registryimage.ArtifactStateURI:
-		return a.registryImage()
+		return a.registryImages()
 	case "generated_data":
 		return a.generatedData()
 	}
 	return nil
 }
 
-func (a *Artifact) registryImage() any {
-	if a.report.Published == nil {
+// registryImages are HCP Packer's, one for each cloud; nil without any.
+func (a *Artifact) registryImages() any {
+	var all []*registryimage.Image
+	for _, d := range a.published() {
+		all = append(all, &registryimage.Image{
+			ImageID:        d.image.ID,
+			ProviderName:   "openstack",
+			ProviderRegion: d.cloud.Region,
+			Labels:         d.labels(),
+		})
+	}
+	if len(all) == 0 {
 		return nil
 	}
-	return &registryimage.Image{
-		ImageID:        a.report.Published.ID,
-		ProviderName:   "openstack",
-		ProviderRegion: a.region,
-		Labels:         a.labels(),
-	}
+	return all
 }
 
-func (a *Artifact) labels() map[string]string {
-	labels := map[string]string{"name": a.report.Published.Name}
-	for _, p := range a.report.Properties {
-		labels[p.Name] = p.Value
-	}
+// labels tell what the image is to those who see it in a registry only.
+func (d *delivery) labels() map[string]string {
+	labels := map[string]string{"name": d.image.Name, "cloud": d.cloud.Name, "disk_format": d.image.DiskFormat, "visibility": d.image.Visibility, d.image.HashAlgo: d.image.HashValue}
+	maps.Copy(labels, d.image.Properties)
+	maps.DeleteFunc(labels, func(name, value string) bool { return name == "" || value == "" })
 	return labels
 }
 
@@ -108,19 +129,22 @@ func (a *Artifact) generatedData() map[string]string {
 	return data
 }
 
-// Destroy deletes the image from Glance and leaves the disk to its builder's
-// artifact. Packer calls it when a later post-processor does not keep its
-// input.
+// Destroy deletes the images from all clouds and leaves the disk to its
+// builder's artifact. Packer calls it when a later post-processor does not keep
+// its input.
 func (a *Artifact) Destroy() error {
-	if a.remove == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), destroyTimeout)
 	defer cancel()
-	err := a.remove(ctx)
+	var failures []error
+	for _, d := range a.published() {
+		if err := d.client.Delete(ctx, d.image.ID); err != nil {
+			failures = append(failures, fmt.Errorf("delete image %s from cloud %s: %w", d.image.ID, d.cloud.label(), err))
+		}
+	}
+	err := errors.Join(failures...)
 	if err != nil {
 		// The text of an error from here is lost on its way to Packer.
-		log.Printf("[ERROR] delete image %s from Glance: %s", a.Id(), err)
+		log.Printf("[ERROR] %s", err)
 	}
 	return err
 }

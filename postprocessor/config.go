@@ -4,6 +4,7 @@
 package postprocessor
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -45,16 +46,18 @@ type Config struct {
 	// upload, `<disk file>.properties.json` beside the disk; with upload none.
 	PropertiesFile string `mapstructure:"properties_file"`
 
-	// The cloud's name in `clouds.yaml`. It is searched for where
-	// `OS_CLIENT_CONFIG_FILE` says, in the current folder, in
-	// `~/.config/openstack` and in `/etc/openstack`. Default: `OS_CLOUD`, and
-	// without that the `OS_*` variables, when `upload` is true.
-	Cloud string `mapstructure:"cloud"`
-	// The region. Default: the cloud's own.
-	Region string `mapstructure:"region"`
-	// Whether to publish the image in Glance. Default: true where `cloud` is
-	// set, else false. Without upload the image is inspected and judged, and
-	// the properties are written beside it.
+	// A cloud to publish the image in; may be given several times. The image is
+	// then sent to all of them side by side.
+	Clouds []CloudConfig `mapstructure:"cloud"`
+	// What the failure of one of several clouds does. `fail` (default) ends the
+	// build with an error once the others are done. `continue` ends it well as
+	// long as one cloud has the image. In either case a cloud keeps an image
+	// that it has whole: it was confirmed, and others may use it already.
+	OnCloudError string `mapstructure:"on_cloud_error"`
+	// Whether to publish the image in Glance. Default: true where there is a
+	// `cloud` block, else false. With true and no block the `OS_*` variables say
+	// which cloud. Without upload the image is inspected and judged, and the
+	// properties are written beside it.
 	Upload config.Trilean `mapstructure:"upload"`
 	// The image's name in Glance. Default: the build's name.
 	ImageName string `mapstructure:"image_name"`
@@ -106,6 +109,9 @@ func (c *Config) setDefaults() {
 	if c.ImageName == "" {
 		c.ImageName = c.PackerBuildName
 	}
+	if c.OnCloudError == "" {
+		c.OnCloudError = onCloudErrorFail
+	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
 	}
@@ -144,12 +150,11 @@ func (c *Config) validate() error {
 	if err := c.UploadConfig.mistakes(); err != nil {
 		mistakes = packersdk.MultiErrorAppend(mistakes, err)
 	}
-	if c.uploads() {
-		spec := c.spec()
-		spec.DiskFormat = string(disk.FormatRaw) // The disk decides it later.
-		if err := spec.Validate(); err != nil {
-			mistakes = packersdk.MultiErrorAppend(mistakes, err)
-		}
+	if err := c.cloudMistakes(); err != nil {
+		mistakes = packersdk.MultiErrorAppend(mistakes, err)
+	}
+	if err := c.specMistakes(); err != nil {
+		mistakes = packersdk.MultiErrorAppend(mistakes, err)
 	}
 	if mistakes == nil {
 		return nil
@@ -157,10 +162,31 @@ func (c *Config) validate() error {
 	return mistakes
 }
 
+// specMistakes returns what is wrong with the images of the clouds. What is
+// wrong with all of them is said once.
+func (c *Config) specMistakes() error {
+	if !c.uploads() {
+		return nil
+	}
+	told := map[string]bool{}
+	var mistakes []error
+	for _, cloud := range c.clouds() {
+		spec := cloud.override(c.spec())
+		spec.DiskFormat = string(disk.FormatRaw) // The disk decides it later.
+		err := spec.Validate()
+		if err == nil || told[err.Error()] {
+			continue
+		}
+		told[err.Error()] = true
+		mistakes = append(mistakes, fmt.Errorf("cloud %s: %w", cloud.label(), err))
+	}
+	return errors.Join(mistakes...)
+}
+
 // uploads reports whether the image goes to Glance.
 func (c *Config) uploads() bool {
 	if c.Upload == config.TriUnset {
-		return c.Cloud != ""
+		return len(c.Clouds) > 0
 	}
 	return c.Upload.True()
 }

@@ -24,8 +24,8 @@ type FlatConfig struct {
 	GuestReport          *string           `mapstructure:"guest_report" cty:"guest_report" hcl:"guest_report"`
 	Report               *string           `mapstructure:"report" cty:"report" hcl:"report"`
 	PropertiesFile       *string           `mapstructure:"properties_file" cty:"properties_file" hcl:"properties_file"`
-	Cloud                *string           `mapstructure:"cloud" cty:"cloud" hcl:"cloud"`
-	Region               *string           `mapstructure:"region" cty:"region" hcl:"region"`
+	Clouds               []FlatCloudConfig `mapstructure:"cloud" cty:"cloud" hcl:"cloud"`
+	OnCloudError         *string           `mapstructure:"on_cloud_error" cty:"on_cloud_error" hcl:"on_cloud_error"`
 	Upload               *bool             `mapstructure:"upload" cty:"upload" hcl:"upload"`
 	ImageName            *string           `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
 	Visibility           *string           `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
@@ -73,8 +73,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"guest_report":               &hcldec.AttrSpec{Name: "guest_report", Type: cty.String, Required: false},
 		"report":                     &hcldec.AttrSpec{Name: "report", Type: cty.String, Required: false},
 		"properties_file":            &hcldec.AttrSpec{Name: "properties_file", Type: cty.String, Required: false},
-		"cloud":                      &hcldec.AttrSpec{Name: "cloud", Type: cty.String, Required: false},
-		"region":                     &hcldec.AttrSpec{Name: "region", Type: cty.String, Required: false},
+		"cloud":                      &hcldec.BlockListSpec{TypeName: "cloud", Nested: hcldec.ObjectSpec((*FlatCloudConfig)(nil).HCL2Spec())},
+		"on_cloud_error":             &hcldec.AttrSpec{Name: "on_cloud_error", Type: cty.String, Required: false},
 		"upload":                     &hcldec.AttrSpec{Name: "upload", Type: cty.Bool, Required: false},
 		"image_name":                 &hcldec.AttrSpec{Name: "image_name", Type: cty.String, Required: false},
 		"visibility":                 &hcldec.AttrSpec{Name: "visibility", Type: cty.String, Required: false},

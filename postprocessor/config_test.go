@@ -22,10 +22,10 @@ func TestUploadsOnlyWhereATemplateWantsIt(t *testing.T) {
 		want    bool
 	}{
 		"nothing set":                 {map[string]any{}, false},
-		"a cloud":                     {map[string]any{"cloud": "c"}, true},
-		"a cloud, but no upload":      {map[string]any{"cloud": "c", "upload": false}, false},
+		"a cloud":                     {map[string]any{"cloud": clouds("c")}, true},
+		"a cloud, but no upload":      {map[string]any{"cloud": clouds("c"), "upload": false}, false},
 		"upload by OS_* variables":    {map[string]any{"upload": true}, true},
-		"an empty cloud is no cloud":  {map[string]any{"cloud": ""}, false},
+		"a cloud of the environment":  {map[string]any{"cloud": clouds("")}, true},
 		"upload set to false, nobody": {map[string]any{"upload": false}, false},
 	}
 	for name, c := range cases {
@@ -45,7 +45,7 @@ func TestUploadsOnlyWhereATemplateWantsIt(t *testing.T) {
 func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	var c Config
 	err := c.decode(map[string]any{
-		"cloud": "c", "image_name": strings.Repeat("n", 256), "visibility": "everybody",
+		"cloud": clouds("c"), "image_name": strings.Repeat("n", 256), "visibility": "everybody",
 		"require": []string{"no-such"}, "on_unmet": "maybe", "min_ram": -1, "min_disk": -2,
 		"timeout": "-1s", "disk_file": "../disk.qcow2",
 		"properties": map[string]string{"os_glance_secret": "x", "a/b": "y"},
@@ -81,4 +81,13 @@ func TestASecondConfigureForgetsTheFirst(t *testing.T) {
 	if _, ok := p.config.Properties["old"]; ok || len(p.config.require) != 0 || p.config.OnUnmet != onUnmetFail {
 		t.Errorf("after a second Configure: properties = %v, require = %v, on_unmet = %q", p.config.Properties, p.config.require, p.config.OnUnmet)
 	}
+}
+
+// clouds are the blocks of a template that publishes in the named clouds.
+func clouds(names ...string) []map[string]any {
+	var blocks []map[string]any
+	for _, name := range names {
+		blocks = append(blocks, map[string]any{"name": name})
+	}
+	return blocks
 }

@@ -87,7 +87,7 @@ func TestPackedDiskIsNotPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeFile(t, path, packed.Bytes())
-	_, _, err = process(t, path, map[string]any{"cloud": "none", "on_unmet": "warn", "image_name": "x"})
+	_, _, err = process(t, path, map[string]any{"cloud": clouds("none"), "on_unmet": "warn", "image_name": "x"})
 	if err == nil || !strings.Contains(err.Error(), "is packed ([gzip])") {
 		t.Errorf("got %v, want a refusal of the packed file", err)
 	}

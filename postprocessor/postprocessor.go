@@ -60,7 +60,7 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 	if err != nil {
 		return nil, err
 	}
-	artifact := &Artifact{source: source, report: rep, region: p.config.Region}
+	artifact := &Artifact{source: source, report: rep}
 	// The report is written whatever comes of the image: who reads it wants to
 	// know why. That it can be written is known before anything is uploaded.
 	if err := p.writeReport(artifact); err != nil {
@@ -76,12 +76,13 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 		ui.Say("Nothing is uploaded: the template names no cloud, or sets upload = false")
 		return artifact, nil
 	}
-	if err := p.publish(ctx, ui, artifact); err != nil {
-		return nil, err
-	}
+	failure := p.publish(ctx, ui, artifact)
 	if err := p.writeReport(artifact); err != nil {
-		// The image is whole and published; the build says so all the same.
+		// What is whole is published, and the build says so all the same.
 		ui.Errorf("%s", err)
+	}
+	if failure != nil {
+		return nil, failure
 	}
 	return artifact, nil
 }

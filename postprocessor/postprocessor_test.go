@@ -134,7 +134,7 @@ func TestPublish(t *testing.T) {
 	client := realCloud(t)
 	path := disktest.Debian(t)
 	artifact, said, err := process(t, path, map[string]any{
-		"cloud": "demo", "image_name": "post-processor test", "on_unmet": "warn", "tags": []string{"test"},
+		"cloud": clouds("demo"), "image_name": "post-processor test", "on_unmet": "warn", "tags": []string{"test"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,8 +155,8 @@ func TestPublish(t *testing.T) {
 	if !strings.Contains(said, "Published image "+image.ID) {
 		t.Errorf("the user is not told of the image:\n%s", said)
 	}
-	metadata, ok := artifact.State(registryimage.ArtifactStateURI).(*registryimage.Image)
-	if !ok || metadata.ImageID != image.ID || metadata.Labels["os_distro"] != "debian" {
+	metadata, ok := artifact.State(registryimage.ArtifactStateURI).([]*registryimage.Image)
+	if !ok || len(metadata) != 1 || metadata[0].ImageID != image.ID || metadata[0].Labels["os_distro"] != "debian" {
 		t.Errorf("HCP metadata = %+v", metadata)
 	}
 	if err := artifact.Destroy(); err != nil {
@@ -172,7 +172,7 @@ func TestPublish(t *testing.T) {
 
 func TestAnUnknownCloudIsNamed(t *testing.T) {
 	realCloud(t)
-	_, _, err := process(t, disktest.Debian(t), map[string]any{"cloud": "no-such", "image_name": "x", "on_unmet": "warn"})
+	_, _, err := process(t, disktest.Debian(t), map[string]any{"cloud": clouds("no-such"), "image_name": "x", "on_unmet": "warn"})
 	if err == nil || !strings.Contains(err.Error(), "no-such") || !strings.Contains(err.Error(), "demo") {
 		t.Errorf("error = %v, want one that names the cloud and the known ones", err)
 	}

@@ -6,18 +6,27 @@ import (
 	"fmt"
 	"log"
 	"strconv"
-	"time"
+	"sync"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/access"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/glance"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 )
 
-// publish sends the disk to Glance and notes in the artifact what Glance then
-// says of it.
+// delivery is the publication of the image in one cloud, and what came of it.
+type delivery struct {
+	cloud CloudConfig
+	spec  glance.Spec
+	// client and image are nil, and err is set, where it did not succeed.
+	client *glance.Client
+	image  *glance.Image
+	err    error
+}
+
+// publish sends the disk to all clouds side by side and notes in the artifact
+// what their Glances then say of it.
 func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifact) error {
 	if packed := a.report.Facts.Disk.Wrapping; len(packed) > 0 {
 		return fmt.Errorf("%s is packed (%v): Glance keeps a file as it is, and Nova unpacks none; unpack it before this post-processor", a.report.Image.Path, packed)
@@ -30,27 +39,80 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifac
 	if err != nil {
 		return fmt.Errorf("read the disk to upload: %w", err)
 	}
-	client, err := p.signIn(ctx)
-	if err != nil {
-		return err
+	deliveries := p.deliveries(spec)
+	said := &narrator{ui: ui, several: len(deliveries) > 1}
+	var all sync.WaitGroup
+	for _, d := range deliveries {
+		all.Go(func() { p.deliver(ctx, d, source, said.cloud(d.cloud.label())) })
 	}
-	image, err := client.Publish(ctx, spec, source, &progress{ui: ui})
-	if err != nil {
-		return p.explain(ctx, err)
+	all.Wait()
+	a.deliveries = deliveries
+	for _, d := range deliveries {
+		a.report.Published = append(a.report.Published, d.published())
 	}
-	a.remove = func(ctx context.Context) error { return client.Delete(ctx, image.ID) }
-	a.report.Published = p.published(image)
-	ui.Sayf("Published image %s as %s: %s %s, confirmed by %v", image.ID, image.Name, image.HashAlgo, image.HashValue, image.Confirmed)
-	return nil
+	return p.judge(ctx, ui, deliveries)
 }
 
-func (p *PostProcessor) signIn(ctx context.Context) (*glance.Client, error) {
+func (p *PostProcessor) deliveries(spec glance.Spec) []*delivery {
+	var all []*delivery
+	for _, cloud := range p.config.clouds() {
+		all = append(all, &delivery{cloud: cloud, spec: cloud.override(spec)})
+	}
+	return all
+}
+
+// deliver publishes the image in one cloud.
+func (p *PostProcessor) deliver(ctx context.Context, d *delivery, source glance.Source, said *voice) {
+	if d.client, d.err = p.signIn(ctx, d.cloud); d.err != nil {
+		return
+	}
+	if d.image, d.err = d.client.Publish(ctx, d.spec, source, said); d.err != nil {
+		return
+	}
+	said.Step(fmt.Sprintf("Published image %s as %s: %s %s, confirmed by %v", d.image.ID, d.image.Name, d.image.HashAlgo, d.image.HashValue, d.image.Confirmed))
+}
+
+func (p *PostProcessor) signIn(ctx context.Context, cloud CloudConfig) (*glance.Client, error) {
 	return glance.SignIn(ctx, glance.Access{
-		Cloud:    p.config.Cloud,
-		Config:   access.Config{Region: p.config.Region},
+		Cloud:    cloud.Name,
+		Config:   cloud.Config,
 		Patience: p.config.patience(),
 		Log:      func(line string) { log.Printf("[DEBUG] %s", line) },
 	})
+}
+
+// judge decides by on_cloud_error whether the clouds that failed are the
+// build's failure. Where all of them failed, they always are.
+func (p *PostProcessor) judge(ctx context.Context, ui packersdk.Ui, deliveries []*delivery) error {
+	var failures []error
+	for _, d := range deliveries {
+		if d.err != nil {
+			failures = append(failures, fmt.Errorf("cloud %s: %w", d.cloud.label(), p.explain(ctx, d.err)))
+		}
+	}
+	err := errors.Join(failures...)
+	whole := len(deliveries) - len(failures)
+	if err == nil || (p.config.OnCloudError == onCloudErrorContinue && whole > 0) {
+		if err != nil {
+			ui.Errorf("Going on with %d of %d clouds: %s", whole, len(deliveries), err)
+		}
+		return nil
+	}
+	if whole > 0 {
+		return fmt.Errorf("%w\n%s; on_cloud_error = \"continue\" is content with that", err, kept(deliveries))
+	}
+	return err
+}
+
+// kept names what is whole beside a failure.
+func kept(deliveries []*delivery) string {
+	text := "whole and kept:"
+	for _, d := range deliveries {
+		if d.image != nil {
+			text += fmt.Sprintf(" image %s in cloud %s", d.image.ID, d.cloud.label())
+		}
+	}
+	return text
 }
 
 // explain adds what a person can do when the time was up.
@@ -81,43 +143,16 @@ func (p *PostProcessor) imageSpec(r *report.Report) (glance.Spec, error) {
 	return spec, nil
 }
 
-func (p *PostProcessor) published(image *glance.Image) *report.Published {
-	return &report.Published{
-		ID: image.ID, Name: image.Name, Cloud: p.config.Cloud, Status: image.Status,
-		Size: image.Size, HashAlgorithm: image.HashAlgo, HashValue: image.HashValue,
+// published is the delivery's entry in the report.
+func (d *delivery) published() report.Published {
+	entry := report.Published{Name: d.spec.Name, Cloud: d.cloud.Name, Region: d.cloud.Region, DiskFormat: d.spec.DiskFormat}
+	if d.err != nil {
+		entry.Error = d.err.Error()
 	}
-}
-
-// progressInterval is how often a transfer says how far it is: often enough to
-// show that it lives, rarely enough for a log.
-const progressInterval = 10 * time.Second
-
-// progress tells Packer's user how a publication goes on.
-type progress struct {
-	ui      packersdk.Ui
-	started time.Time
-	told    time.Time
-}
-
-// Step implements glance.Progress.
-func (p *progress) Step(sentence string) {
-	p.ui.Say(sentence)
-	p.started = time.Time{}
-}
-
-// Sent implements glance.Progress.
-func (p *progress) Sent(sent, total int64) {
-	now := time.Now()
-	if p.started.IsZero() {
-		p.started, p.told = now, now
+	if d.image == nil {
+		return entry
 	}
-	if now.Sub(p.told) < progressInterval || sent == 0 {
-		return
-	}
-	p.told = now
-	elapsed := now.Sub(p.started)
-	left := time.Duration(float64(elapsed) * float64(total-sent) / float64(sent))
-	p.ui.Sayf("  sent %s of %s (%d%%), %s/s, about %s left",
-		report.Bytes(sent), report.Bytes(total), sent*100/total,
-		report.Bytes(int64(float64(sent)/elapsed.Seconds())), left.Round(time.Second))
+	entry.ID, entry.Name, entry.Status, entry.DiskFormat = d.image.ID, d.image.Name, d.image.Status, d.image.DiskFormat
+	entry.Size, entry.HashAlgorithm, entry.HashValue = d.image.Size, d.image.HashAlgo, d.image.HashValue
+	return entry
 }

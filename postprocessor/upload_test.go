@@ -11,7 +11,7 @@ import (
 func TestUploadOptionsReachGlance(t *testing.T) {
 	var c Config
 	err := c.decode(map[string]any{
-		"cloud": "demo", "image_name": "debian", "upload_method": "import", "stores": []string{"fast", "cold"},
+		"cloud": clouds("demo"), "image_name": "debian", "upload_method": "import", "stores": []string{"fast", "cold"},
 		"all_stores_must_succeed": false, "copy_to_stores": []string{"far"}, "idle_timeout": "30s", "import_timeout": "2h", "upload_attempts": 2,
 	})
 	if err != nil {
@@ -32,7 +32,7 @@ func TestUploadOptionsReachGlance(t *testing.T) {
 func TestUploadMistakesAreToldAtOnce(t *testing.T) {
 	var c Config
 	err := c.decode(map[string]any{
-		"cloud": "demo", "image_name": "debian", "upload_method": "post", "stores": []string{"a", "a"},
+		"cloud": clouds("demo"), "image_name": "debian", "upload_method": "post", "stores": []string{"a", "a"},
 		"web_download_url": "ftp://x", "idle_timeout": "-1s", "upload_attempts": -1,
 	})
 	if err == nil {

@@ -61,9 +61,15 @@ build {
   }
 
   post-processor "openstack-ready" {
-    cloud        = var.cloud
     image_name   = var.image_name
     guest_report = "${var.report_directory}/guest.json"
     report       = "${var.report_directory}/report.json"
+
+    dynamic "cloud" {
+      for_each = var.cloud == "" ? [] : [var.cloud]
+      content {
+        name = cloud.value
+      }
+    }
   }
 }

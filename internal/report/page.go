@@ -189,16 +189,17 @@ func classOf(v requirement.Verdict) string {
 }
 
 func publishedFacts(r *Report) [][]named {
-	if r.Published == nil {
-		return nil
+	var all [][]named
+	for _, p := range r.Published {
+		all = append(all, publishedIn(p))
 	}
-	p := r.Published
-	return [][]named{known([]named{
-		{"Name", p.Name},
-		{"ID", p.ID},
-		{"Cloud", p.Cloud},
-		{"Status", p.Status},
-		{"Size", Bytes(p.Size)},
-		{p.HashAlgorithm, p.HashValue},
-	})}
+	return all
+}
+
+func publishedIn(p Published) []named {
+	facts := []named{{"Name", p.Name}, {"ID", p.ID}, {"Cloud", p.Cloud}, {"Region", p.Region}, {"Error", p.Error}, {"Status", p.Status}, {"Format", p.DiskFormat}}
+	if p.ID != "" {
+		facts = append(facts, named{"Size", Bytes(p.Size)}, named{p.HashAlgorithm, p.HashValue})
+	}
+	return known(facts)
 }

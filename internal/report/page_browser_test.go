@@ -42,7 +42,7 @@ func whole(t *testing.T) *Report {
 	}, Proof{Console: "\x1b[0;1;32mLinux\x1b[0m version 6.1\r\n" + hostile + "\n", Screenshot: picture(t)})
 	r.AddTiming("inspect", 800*time.Millisecond)
 	r.AddTiming("boot", 75*time.Second)
-	r.Published = &Published{ID: "8f5c1c9e", Name: hostile, Cloud: "mycloud", Status: "active", Size: 700 << 20, HashAlgorithm: "sha512", HashValue: "cf83e1"}
+	r.Published = []Published{{ID: "8f5c1c9e", Name: hostile, Cloud: "mycloud", Status: "active", Size: 700 << 20, HashAlgorithm: "sha512", HashValue: "cf83e1"}}
 	return r
 }
 

@@ -38,8 +38,9 @@ type Report struct {
 	Proof *Proof `json:"proof,omitempty"`
 	// Timings are in the order in which the stages ended.
 	Timings []Timing `json:"timings,omitempty"`
-	// Published is the image in Glance; absent where none was published.
-	Published *Published `json:"published,omitempty"`
+	// Published has an entry for each cloud that the image was to be published
+	// in; absent where nothing was to be.
+	Published []Published `json:"published,omitempty"`
 }
 
 // Proof is what an instance that was started from a copy of the image left
@@ -69,12 +70,19 @@ type Image struct {
 	VirtualSize int64 `json:"virtual_size"`
 }
 
-// Published is an image in Glance, as Glance tells after the upload.
+// Published is an image in one cloud's Glance, as that tells after the upload.
 type Published struct {
-	ID     string `json:"id"`
-	Name   string `json:"name"`
+	// ID is empty where there is no image.
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Cloud is the name in clouds.yaml; both are empty where they were not said.
 	Cloud  string `json:"cloud,omitempty"`
+	Region string `json:"region,omitempty"`
+	// Error is why the image is not, or not fully, published there.
+	Error  string `json:"error,omitempty"`
 	Status string `json:"status"`
+	// DiskFormat is that of the data in Glance.
+	DiskFormat string `json:"disk_format"`
 	// Size is in bytes.
 	Size          int64  `json:"size"`
 	HashAlgorithm string `json:"os_hash_algo"`
