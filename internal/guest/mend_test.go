@@ -31,6 +31,19 @@ var mends = []struct {
 	{"address leaves the kernel command line", requirement.NoHardcodedMAC, "", files{"etc/default/grub": "GRUB_CMDLINE_LINUX=\"a ifname=eth0:52:54:00:aa:bb:cc b\"\n"}, files{"etc/default/grub": "GRUB_CMDLINE_LINUX=\"a b\"\n"}},
 	{"netplan of the installer goes", requirement.NoHardcodedMAC, "", files{"etc/netplan/a.yaml": "macaddress: 52:54:00:aa:bb:cc\n"}, files{"etc/netplan/a.yaml": "-"}},
 
+	{"disks get their UUIDs", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), uuids(), files{
+		"etc/fstab":                   "# / was on /dev/sda1\n/dev/sda1\t/ ext4 defaults 0 1\n/dev/sda2 none swap sw 0 0\n/dev/disk/by-id/ata-VBOX-part1 /srv ext4 ro 0 0\n/dev/sda11 /mnt ext4 noauto 0 0\n",
+		"boot/grub2/device.map":       "(hd0) /dev/sda\n",
+		"boot/extlinux/extlinux.conf": "LABEL a\n  LINUX /vmlinuz\n  APPEND root=/dev/sda1 resume=/dev/sda2 ro\n",
+	}), files{
+		"etc/fstab":                   "# / was on /dev/sda1\nUUID=1f5f\t/ ext4 defaults 0 1\nUUID=2f5f none swap sw 0 0\nUUID=1f5f /srv ext4 ro 0 0\n/dev/sda11 /mnt ext4 noauto 0 0\n",
+		"boot/grub2/device.map":       "-",
+		"boot/extlinux/extlinux.conf": "LABEL a\n  LINUX /vmlinuz\n  APPEND root=UUID=1f5f resume=UUID=2f5f ro\n",
+	}},
+	{"credentials and logs of SUSE go", requirement.NoSecrets, "", files{"etc/zypp/credentials.d/SCCcredentials": "x", "var/log/YaST2/y2log": "x"}, files{
+		"etc/zypp/credentials.d/SCCcredentials": "-", "var/log/YaST2": "-",
+	}},
+
 	{"server is enabled", requirement.SSHServer, "", with(guesttest.Installed("openssh-server 9"), unit("ssh.service", ""), files{"etc/ssh/sshd_not_to_be_run": ""}), files{"etc/ssh/sshd_not_to_be_run": "-"}},
 	{"firewalls are disabled", requirement.NoFirewall, "", with(unit("nftables.service", "multi-user.target"), unit("ufw.service", "multi-user.target"), files{"etc/ufw/ufw.conf": "# x\nENABLED=yes\nLOGLEVEL=low\n"}), files{
 		"etc/systemd/system/multi-user.target.wants/nftables.service": "-", "etc/ufw/ufw.conf": "# x\nENABLED=no\nLOGLEVEL=low\n",
@@ -62,6 +75,13 @@ var mends = []struct {
 		"etc/passwd": "a:x:1000:1000::/home/a b:/bin/sh\n", "home/a b/.netrc": "x\n", "home/a b/.profile": "x\n",
 		"root/.ssh/id": "-----BEGIN OPENSSH PRIVATE KEY-----\n", "home/a b/.ssh/authorized_keys": "x\n", "var/log/apt/history.log": "x\n",
 	}, files{"home/a b/.netrc": "-", "home/a b/.profile": "x\n", "home/a b/.ssh/authorized_keys": "-", "var/log/apt/history.log": "-"}},
+}
+
+// uuids are links that udev makes, of two partitions.
+func uuids() files {
+	return files{
+		"dev/disk/by-uuid/1f5f": "-> ../../sda1", "dev/disk/by-uuid/2f5f": "-> ../../sda2", "dev/disk/by-id/ata-VBOX-part1": "-> ../../sda1",
+	}
 }
 
 func TestMendMeetsTheRequirementOnce(t *testing.T) {

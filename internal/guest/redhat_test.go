@@ -57,6 +57,11 @@ var redhatCases = []struct {
 		"etc/NetworkManager/system-connections/ens192.nmconnection": "[connection]\nid=ens192\nuuid=0123\ntype=ethernet\ninterface-name=ens192\ntimestamp=1\n\n[ethernet]\n\n[ipv4]\nmethod=auto\n",
 	}},
 	{"entry of a netboot install", el9, requirement.NoHardcodedMAC, with(blsEntries("ro ifname=eth0:52:54:00:aa:bb:cc x"), files{"etc/NetworkManager/system-connections/ens192.nmconnection": "-"}), requirement.Unmet, requirement.Met, "", nil},
+	{"address in GRUB's environment", el8, requirement.NoHardcodedMAC, files{
+		"etc/sysconfig/network-scripts/ifcfg-ens192": "-", "boot/efi/EFI/centos/grubenv": environmentBlock("kernelopts=root=/dev/mapper/cl-root ro ifname=eth0:52:54:00:aa:bb:cc"),
+	}, requirement.Unmet, requirement.Met, "", files{
+		"boot/efi/EFI/centos/grubenv": environmentBlock("kernelopts=root=/dev/mapper/cl-root ro console=tty0 console=ttyS0,115200n8"),
+	}},
 	{"udev rule of EL 6", el6, requirement.NoHardcodedMAC, files{persistent: macRule}, requirement.Unmet, requirement.Met, "", files{persistent: ""}},
 	{"nothing of Fedora's", fedora, requirement.NoHardcodedMAC, files{"etc/NetworkManager/system-connections/ens192.nmconnection": "[ethernet]\ncloned-mac-address=stable\n"}, requirement.Met, requirement.Met, "", nil},
 	{"an address where nobody looks", el9, requirement.NoHardcodedMAC, files{"etc/app.conf": "52:54:00:AA:BB:CC\n"}, requirement.Unmet, requirement.Unmet, "/etc/app.conf holds", nil},
@@ -124,6 +129,7 @@ var redhatCases = []struct {
 	{"LVM keeps to the build's disks", el9, requirement.Virtio, files{
 		"boot/initramfs-3.10.0-1160.el7.x86_64.img": "x/virtio_pci.ko.xz\nx/virtio_blk.ko.xz\nx/virtio_scsi.ko.xz\n", "etc/lvm/devices/system.devices": "IDTYPE=sys_wwid\n",
 	}, requirement.Unmet, requirement.Met, "virtio_blk in its initramfs", files{"etc/lvm/devices/system.devices": "-"}},
+	{"a disk whose UUID nobody knows", el6, requirement.Virtio, files{"etc/fstab": "/dev/sda3 /srv ext4 defaults 0 0\n"}, requirement.Unmet, requirement.Unmet, "/etc/fstab names /dev/sda3, whose UUID is not known", nil},
 	{"no dracut", el9, requirement.Virtio, files{"usr/bin/dracut": "-"}, requirement.Unmet, requirement.Unmet, "is installed to put drivers", nil},
 
 	{"ifcfg of EL 8", el8, requirement.DHCP, nil, requirement.Unmet, requirement.Met, "NetworkManager.service is enabled", files{"etc/sysconfig/network-scripts/ifcfg-ens192": "-"}},

@@ -166,6 +166,7 @@ var looks = []struct {
 	{"NetworkManager", requirement.NoHardcodedMAC, "", files{"etc/NetworkManager/system-connections/a.nmconnection": "mac-address=52:54:00:AA:BB:CC\n"}, requirement.Unmet, "a.nmconnection"},
 	{"NetworkManager random", requirement.NoHardcodedMAC, "", files{"etc/NetworkManager/system-connections/a.nmconnection": "cloned-mac-address=stable\n"}, requirement.Met, ""},
 	{"kernel command line", requirement.NoHardcodedMAC, "", files{"etc/default/grub": "GRUB_CMDLINE_LINUX=\"ifname=eth0:52:54:00:aa:bb:cc\"\n"}, requirement.Unmet, "/etc/default/grub"},
+	{"address in a boot entry", requirement.NoHardcodedMAC, "", grub("BOOTIF=01-52-54-00-aa-bb-cc"), requirement.Unmet, "/boot/grub/grub.cfg: a kernel command line has"},
 	{"build VM's address elsewhere", requirement.NoHardcodedMAC, "", with(card("ens3", "52:54:00:aa:bb:cc"), files{"etc/foo.conf": "id 525400AABBCC\n"}), requirement.Unmet, "/etc/foo.conf"},
 
 	{"service", requirement.SSHServer, "", with(guesttest.Installed("openssh-server 9"), unit("ssh.service", "multi-user.target")), requirement.Met, "ssh.service is enabled"},
@@ -226,6 +227,12 @@ var looks = []struct {
 	{"second kernel lacks", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), kernel("6.2.0", "")), requirement.Unmet, "kernel 6.2.0 lacks"},
 	{"no network driver", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), files{"lib/modules/6.1.0/modules.dep": ""}), requirement.Unmet, "no virtio_net"},
 
+	{"disks by UUID", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), grub("root=UUID=x resume=UUID=y"), files{"etc/fstab": "# / was on /dev/sda1\nUUID=x / ext4 defaults 0 1\n/dev/sdb1 /mnt ext4 nofail 0 0\n/dev/mapper/a-b /srv ext4 defaults 0 0\n"}), requirement.Met, ""},
+	{"disk of fstab", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), files{"etc/fstab": "/dev/sda2 none swap sw 0 0\n"}), requirement.Unmet, "/etc/fstab names the disk /dev/sda2"},
+	{"disk by its serial number", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), files{"etc/fstab": "/dev/disk/by-id/ata-VBOX_HARDDISK_VB1-part1 / ext4 defaults 0 0\n"}), requirement.Unmet, "by-id/ata-VBOX"},
+	{"disk of the command line", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), grub("resume=/dev/xvda2")), requirement.Unmet, "/boot/grub/grub.cfg names the disk /dev/xvda2"},
+	{"disk of GRUB's map", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), files{"boot/grub/device.map": "(hd0)\t/dev/hda\n"}), requirement.Unmet, "device.map names the disk /dev/hda"},
+
 	{"cloud-init with ifupdown", requirement.DHCP, "", with(cloudInit(), ifupdown()), requirement.Met, "DHCP client dhclient"},
 	{"card by name", requirement.DHCP, "", with(cloudInit(), ifupdown(), files{interfaces: sourceLine + lo + "iface ens3 inet dhcp\n"}), requirement.Unmet, "ens3 by name"},
 	{"netplan by name", requirement.DHCP, "", with(cloudInit(), ifupdown(), card("ens3", "52:54:00:aa:bb:cc"), files{"etc/netplan/a.yaml": "network:\n  ethernets:\n    ens3:\n      dhcp4: true\n"}), requirement.Unmet, "/etc/netplan/a.yaml"},
@@ -252,6 +259,8 @@ var looks = []struct {
 	{"private key", requirement.NoSecrets, "", files{"root/.ssh/id": "-----BEGIN OPENSSH PRIVATE KEY-----\n"}, requirement.Unmet, "private key of root"},
 	{"cloud credential", requirement.NoSecrets, "", files{"root/project-openrc.sh": "export OS_PASSWORD=x\n"}, requirement.Unmet, "project-openrc.sh"},
 	{"home with a space", requirement.NoSecrets, "", files{"etc/passwd": "a:x:1000:1000::/home/a b:/bin/sh\n", "home/a b/.netrc": "x\n"}, requirement.Unmet, "/home/a b/.netrc"},
+	{"credentials of SUSE", requirement.NoSecrets, "", files{"etc/zypp/credentials.d/SCCcredentials": "username=SCC_1\npassword=x\n"}, requirement.Unmet, "subscription credential: /etc/zypp/credentials.d/SCCcredentials"},
+	{"log of YaST", requirement.NoSecrets, "", files{"var/log/YaST2/y2log": "x\n"}, requirement.Unmet, "/var/log/YaST2"},
 	{"usable password", requirement.NoSecrets, "", files{"etc/shadow": "root:$y$j9T$x:19000::::::\n"}, requirement.Unmet, "account root has a usable password"},
 	{"empty password", requirement.NoSecrets, "", files{"etc/shadow": "root::19000::::::\n"}, requirement.Unmet, "no password at all"},
 	{"locked password", requirement.NoSecrets, "", files{"etc/shadow": "root:!$y$j9T$x:19000::::::\n"}, requirement.Met, ""},

@@ -29,12 +29,13 @@ list_secrets() {
     esac
   done <"$ROOT/etc/passwd"
   list_secret 'cloud credential' - '/etc/openstack/clouds.yaml' '/etc/openstack/secure.yaml'
+  with_registration list_secret 'subscription credential' -
   list_secret 'password backup' - '/etc/shadow-' '/etc/gshadow-'
   list_secret 'build log' - '/var/log/installer' '/var/log/cloud-init.log*' '/var/log/cloud-init-output.log*' \
     '/var/log/apt/*.log*' '/var/log/apt/eipp.log*' '/var/log/dpkg.log*' '/var/log/bootstrap.log' \
-    '/var/log/alternatives.log*' '/var/log/unattended-upgrades/*' '/root/*-ks.cfg' '/root/preseed.cfg' \
+    '/var/log/alternatives.log*' '/var/log/unattended-upgrades/*' '/root/*-ks.cfg' \
     '/root/install.log*' '/var/log/anaconda' '/var/log/anaconda.*' '/var/log/dnf*.log*' '/var/log/hawkey.log*' \
-    '/var/log/yum.log*'
+    '/var/log/yum.log*' '/var/log/YaST2' '/root/preseed*.cfg' '/var/lib/preseed'
   IFS=$ls_ifs
 }
 
@@ -120,6 +121,7 @@ mend_no_secrets() {
   if [ -z "$SET_KEEP_PASSWORDS" ]; then
     lock_passwords
   fi
+  give_registration_back
   list_secrets >"$WORK/secrets"
   while IFS=$TAB read -r ns_kind ns_account ns_path; do
     remove "$ns_path"

@@ -59,16 +59,26 @@ tidy_spools() {
     '/var/spool/cron/atjobs/[!.]*' '/var/spool/cron/atspool/[!.]*' '/var/spool/at/[!.]*'
 }
 
-# tidy_registration: each seat that is not given back is one that the next
-# build has to do without.
 tidy_registration() {
-  if [ -z "$ROOT" ]; then
-    give_back '/etc/pki/consumer/cert.pem' subscription-manager unregister
-    give_back '/etc/zypp/credentials.d/SCCcredentials' SUSEConnect --de-register
-    give_back '/var/lib/ubuntu-advantage/private/machine-token.json' pro detach --assume-yes
-  fi
-  remove_matching '/etc/pki/consumer/*' '/etc/pki/entitlement/*' /etc/sysconfig/rhn/systemid \
-    /etc/zypp/credentials.d/SCCcredentials /var/lib/zypp/AnonymousUniqueId
+  give_registration_back
+  with_registration remove_matching
+  remove_matching /var/lib/zypp/AnonymousUniqueId
+}
+
+# with_registration COMMAND...: calls it with the patterns of the credentials by
+# which a machine is known to those who sell its packages.
+with_registration() {
+  "$@" '/etc/pki/consumer/*' '/etc/pki/entitlement/*' /etc/sysconfig/rhn/systemid '/etc/zypp/credentials.d/*' \
+    /var/lib/ubuntu-advantage/private/machine-token.json
+}
+
+# give_registration_back: each seat that is not given back is one that the next
+# build has to do without.
+give_registration_back() {
+  [ -z "$ROOT" ] || return 0
+  give_back '/etc/pki/consumer/cert.pem' subscription-manager unregister
+  give_back '/etc/zypp/credentials.d/SCCcredentials' SUSEConnect --de-register
+  give_back '/var/lib/ubuntu-advantage/private/machine-token.json' pro detach --assume-yes
 }
 
 # give_back MARK PROGRAM ARGUMENT...: runs the program where MARK says that the

@@ -3,8 +3,10 @@
 
 PERSISTENT_NET=/etc/udev/rules.d/70-persistent-net.rules
 
+ARGUMENT_MAC="(ifname|BOOTIF)=[^ ]*$MAC"
+
 # list_macs: a line "KIND<TAB>FILE<TAB>LINE" for each recorded address, KIND
-# being rule, arguments or a network stack.
+# being rule, arguments, entry or a network stack.
 list_macs() {
   for lm_file in "$PERSISTENT_NET" /etc/udev/rules.d/85-persistent-net-cloud-init.rules; do
     if [ -f "$ROOT$lm_file" ]; then
@@ -13,7 +15,16 @@ list_macs() {
   done
   network_macs
   argument_files | while read -r lm_file; do
-    tell_macs arguments "$lm_file" "(ifname|BOOTIF)=[^ ]*$MAC"
+    tell_macs arguments "$lm_file" "$ARGUMENT_MAC"
+  done
+  entry_macs
+}
+
+# entry_macs: those in entries as the boot loader reads them, which can come
+# from GRUB's environment block or from inside a unified kernel image.
+entry_macs() {
+  boot_entries | grep -E "$ARGUMENT_MAC" | cut -f 1 | sort -u | while IFS= read -r em_file; do
+    printf 'entry\t%s\t-\n' "$em_file"
   done
 }
 
@@ -33,7 +44,10 @@ look_no_hardcoded_mac() {
   fi
   list_macs >"$WORK/macs"
   while IFS=$TAB read -r nhm_kind nhm_file nhm_line; do
-    unmet "$nhm_file: line $nhm_line"
+    case $nhm_kind in
+    entry) unmet "$nhm_file: a kernel command line has ifname= or BOOTIF= with a MAC address" ;;
+    *) unmet "$nhm_file: line $nhm_line" ;;
+    esac
   done <"$WORK/macs"
   look_for_build_macs
   otherwise_met "no MAC address in udev rules, boot loader or: $NETWORKS"
@@ -84,6 +98,7 @@ mend_no_hardcoded_mac() {
   while IFS=$TAB read -r nhm_kind nhm_file; do
     case $nhm_kind in
     rule) ;;
+    entry) mend_entry_macs ;;
     arguments)
       edit_file "$nhm_file" sed -E "s/ *(ifname|BOOTIF)=[^ \"']*//g"
       mark_boot_menu
@@ -91,4 +106,12 @@ mend_no_hardcoded_mac() {
     *) "${nhm_kind}_forget_mac" "$nhm_file" ;;
     esac
   done <"$WORK/mac-files"
+}
+
+# mend_entry_macs: where no file of arguments has them, they are in what the
+# loader's own mend rewrites.
+mend_entry_macs() {
+  if ! grep -q '^arguments' "$WORK/mac-files"; then
+    mend_arguments
+  fi
 }

@@ -16,6 +16,7 @@ look_virtio() {
   if [ -s "$ROOT$LVM_DEVICES" ]; then
     unmet "$LVM_DEVICES lists the disks of the build VM: LVM takes no other"
   fi
+  look_device_names
 }
 
 look_kernel_virtio() {
@@ -75,6 +76,7 @@ look_config_drive_drivers() {
 
 mend_virtio() {
   remove "$LVM_DEVICES"
+  mend_device_names
   if [ -z "$INITRAMFS" ]; then
     trouble "none of $INITRAMFS_MAKERS is installed to put drivers into the initramfs"
     return 0
