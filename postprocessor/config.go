@@ -147,7 +147,7 @@ func (c *Config) validate() error {
 	if strings.ContainsAny(c.DiskFile, `/\`) {
 		mistake("disk_file", "%q: want the file's name alone, without a folder", c.DiskFile)
 	}
-	if err := c.UploadConfig.mistakes(); err != nil {
+	if err := c.mistakes(); err != nil {
 		mistakes = packersdk.MultiErrorAppend(mistakes, err)
 	}
 	if err := c.cloudMistakes(); err != nil {

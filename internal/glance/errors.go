@@ -50,11 +50,19 @@ const (
 )
 
 func newServerError(service string, code int, header http.Header, body []byte) *ServerError {
-	seconds, err := strconv.Atoi(header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		seconds = 0
+	return &ServerError{Service: service, Code: code, Words: words(body, code), RetryAfter: retryAfter(header.Get("Retry-After"))}
+}
+
+// retryAfter reads seconds or a date (RFC 9110, section 10.2.3); what is neither,
+// or lies in the past, is 0.
+func retryAfter(text string) time.Duration {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
 	}
-	return &ServerError{Service: service, Code: code, Words: words(body, code), RetryAfter: time.Duration(seconds) * time.Second}
+	if date, err := http.ParseTime(text); err == nil {
+		return max(0, time.Until(date))
+	}
+	return 0
 }
 
 // translated turns gophercloud's errors into ours. It returns nil for nil.

@@ -2,6 +2,7 @@ package glance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/sha512"
@@ -231,6 +232,14 @@ func refuse(code int, words string) fault {
 	}
 }
 
+// refuseFor refuses and says when to come again.
+func refuseFor(retryAfter string, code int) fault {
+	return func(f *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, act http.HandlerFunc) {
+		w.Header().Set("Retry-After", retryAfter)
+		refuse(code, "")(f, w, r, image, act)
+	}
+}
+
 // refuseAfter takes some of the data, answers 401, and does with the image what
 // Glance does when a token expires during a transfer.
 func refuseAfter(bytes int64, deleted bool) fault {
@@ -330,7 +339,9 @@ func TestPublishThroughFaults(t *testing.T) {
 		faults    map[string][]fault
 		protected bool
 		attempts  int
-		want      []string
+		settle    time.Duration
+		// want are the requests; nil where their number depends on the clock.
+		want []string
 		// wantError holds parts of the error; none means that it must succeed.
 		wantError []string
 		wantLeft  int
@@ -387,6 +398,21 @@ func TestPublishThroughFaults(t *testing.T) {
 			why:    "the real one does not stall",
 			faults: map[string][]fault{send: {stall(64 << 10)}},
 			want:   twice,
+		},
+		"too many requests": {
+			why:    "the real one does not count",
+			faults: map[string][]fault{send: {refuseFor("2", 429)}, "GET image": {refuseFor("Mon, 02 Jan 2006 15:04:05 GMT", 429)}},
+			want:   append([]string{create, send, "GET image", "GET image", send, confirm}, publish...),
+		},
+		"a proxy's 502 and 504, and Glance's 500": {
+			why:    "the real one has no proxy in front",
+			faults: map[string][]fault{send: {refuse(502, ""), refuse(504, ""), refuse(500, "")}},
+			want:   append([]string{create, send, "GET image", send, "GET image", send, "GET image", send, confirm}, publish...),
+		},
+		"Glance restarted in the middle, image saving for ever": {
+			why:    "the real one is needed by the other tests",
+			faults: map[string][]fault{send: {reset(1<<20, 1<<20)}},
+			settle: 50 * time.Millisecond,
 		},
 		"503 and then well": {
 			why:    "the real one is not overloaded",
@@ -512,7 +538,7 @@ func TestPublishThroughFaults(t *testing.T) {
 			var lines []string
 			var mutex sync.Mutex
 			client := f.signIn(Access{
-				Patience: Patience{Pause: time.Millisecond, Idle: 300 * time.Millisecond, Answer: 2 * time.Second, Request: 2 * time.Second, Settle: 2 * time.Second, Attempts: test.attempts},
+				Patience: Patience{Pause: time.Millisecond, Idle: 300 * time.Millisecond, Answer: 2 * time.Second, Request: 2 * time.Second, Settle: cmp.Or(test.settle, 2*time.Second), Attempts: test.attempts},
 				Log: func(line string) {
 					mutex.Lock()
 					defer mutex.Unlock()
@@ -524,7 +550,7 @@ func TestPublishThroughFaults(t *testing.T) {
 			image, err := client.Publish(t.Context(), spec, open(t, path), progress)
 			f.mutex.Lock()
 			defer f.mutex.Unlock()
-			if got := strings.Join(f.requests, ", "); got != strings.Join(test.want, ", ") {
+			if got := strings.Join(f.requests, ", "); test.want != nil && got != strings.Join(test.want, ", ") {
 				t.Errorf("asked\n %s, want\n %s", got, strings.Join(test.want, ", "))
 			}
 			checkError(t, err, test.wantError)
