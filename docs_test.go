@@ -228,3 +228,34 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		}
 	}
 }
+
+var (
+	message = regexp.MustCompile("(?s)\\*\\*`(.*?)`")
+	// filledIn is what a message has in place of a verb of fmt.
+	filledIn = regexp.MustCompile(`…|\bN\b|"?NAME"?|\d+m\d+s|\bpublic\b`)
+)
+
+// TestTroubleshootingHasRealMessages looks for each message in the code, so that
+// who searches for it finds it.
+func TestTroubleshootingHasRealMessages(t *testing.T) {
+	page, err := os.ReadFile("docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("git", "grep", "-h", "-e", `"`, "--", "*.go", ":!*_test.go").Output()
+	if err != nil {
+		t.Skipf("needs a checkout of git: whether the messages of docs/troubleshooting.md are real is left out: %s", err)
+	}
+	messages := message.FindAllStringSubmatch(string(page), -1)
+	if len(messages) < 5 {
+		t.Errorf("%d messages, want more", len(messages))
+	}
+	for _, m := range messages {
+		for _, piece := range filledIn.Split(strings.Join(strings.Fields(m[1]), " "), -1) {
+			piece = strings.Trim(piece, " ;:")
+			if !strings.Contains(string(out), piece) {
+				t.Errorf("no message of the code holds %q, which docs/troubleshooting.md quotes", piece)
+			}
+		}
+	}
+}
