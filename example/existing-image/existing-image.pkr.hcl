@@ -54,10 +54,16 @@ build {
       files = [var.disk]
     }
     post-processor "openstack-ready" {
-      cloud      = var.cloud
       image_name = var.image_name
       on_unmet   = var.on_unmet
       report     = var.report
+
+      dynamic "cloud" {
+        for_each = var.cloud == "" ? [] : [var.cloud]
+        content {
+          name = cloud.value
+        }
+      }
     }
   }
 }
