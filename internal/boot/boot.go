@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
 // Via is a way by which an instance gets its data.
@@ -104,36 +103,6 @@ const (
 	defaultCPUs   = 2
 	minGrowth     = 1 << 30
 )
-
-// Result is what the runs showed.
-type Result struct {
-	// Accelerator says how the guest was run, and why not by KVM.
-	Accelerator string `json:"accelerator"`
-	// Findings has one finding of the boot side for each requirement that a boot
-	// can show, in the order of the catalogue.
-	Findings []requirement.Finding `json:"findings"`
-	Runs     []Run                 `json:"runs"`
-}
-
-// Run is one boot.
-type Run struct {
-	Via Via `json:"via"`
-	// Stage is the last that was reached.
-	Stage Stage `json:"stage"`
-	// LoginSeconds is the time from power-on to the login prompt on the serial
-	// console, SSHSeconds that to the first login by SSH, and ProvedSeconds that
-	// to the last proof but reboot and shutdown; 0 where it did not come to it.
-	LoginSeconds  float64 `json:"login_seconds"`
-	SSHSeconds    float64 `json:"ssh_seconds"`
-	ProvedSeconds float64 `json:"proved_seconds"`
-	// User is the account that let the key in.
-	User string `json:"user,omitempty"`
-	// ConsoleLog and Screenshot are files in LogDir; empty without one.
-	ConsoleLog string `json:"console_log,omitempty"`
-	Screenshot string `json:"screenshot,omitempty"`
-	// LastLines are the last lines of the console.
-	LastLines []string `json:"last_lines"`
-}
 
 // Prove boots the image once for each way. An image that does not do what it
 // should is no error but shows in the findings.

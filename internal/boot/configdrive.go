@@ -42,8 +42,8 @@ func writeConfigDrive(name string, files map[string][]byte) (err error) {
 		return err
 	}
 	return iso.Finalize(iso9660.FinalizeOptions{
-		RockRidge:        true,
-		VolumeIdentifier: configDriveLabel,
+		RockRidge:           true,
+		VolumeIdentifier:    configDriveLabel,
 		PublisherIdentifier: "OpenStack Nova",
 	})
 }

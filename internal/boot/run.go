@@ -93,7 +93,8 @@ func (p *prover) run(ctx context.Context, via Via, last bool) (_ *sight, err err
 		return nil, errors.Join(err, l.stop())
 	}
 	l.watch(limit, last && !p.options.NoReboot)
-	err = errors.Join(l.keep(), l.stop())
+	l.keep()
+	err = l.stop()
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return nil, errors.Join(cause, err)
 	}
@@ -204,14 +205,14 @@ func (l *live) watch(ctx context.Context, reboot bool) {
 }
 
 // keep takes over what is needed after the machine is gone.
-func (l *live) keep() error {
+func (l *live) keep() {
 	said, _ := l.screen.said()
 	l.console = plain(said)
+	l.run.console, l.run.Over = l.console, l.over
 	l.run.LastLines = tail(said, l.instance.nonce, 15)
 	if l.service != nil {
 		l.requests = l.service.seen()
 	}
-	return nil
 }
 
 // await tries SSH until it lets us in, or until nothing more can be hoped for.
@@ -293,12 +294,16 @@ func (l *live) greet(ctx context.Context, port int) (hostKey, version string, r 
 
 // picture keeps what stands on the display.
 func (l *live) picture(ctx context.Context) {
-	if l.options.LogDir == "" || l.process.hasEnded() {
+	if l.process.hasEnded() {
 		return
 	}
 	b, err := screenshot(ctx, l.monitor, l.machine.path("screen.ppm"))
 	if err != nil {
 		return // A machine may end at any time.
+	}
+	l.run.picture = b
+	if l.options.LogDir == "" {
+		return
 	}
 	name := filepath.Join(l.options.LogDir, string(l.via)+".screen.png")
 	if os.WriteFile(name, b, 0o644) == nil {

@@ -35,7 +35,7 @@ type verb struct {
 	// words are what can stand in place of a file; nil where a file is wanted.
 	words []string
 	// run returns one of the exit statuses; flag.ErrHelp makes the usage appear.
-	run func(ctx context.Context, args []string, stdout io.Writer) (status int, err error)
+	run func(ctx context.Context, args []string, stdout, stderr io.Writer) (status int, err error)
 }
 
 // option is a long option of a verb.
@@ -46,14 +46,14 @@ type option struct {
 }
 
 // verbs lists the verbs in the order in which help shows them.
-func verbs() []verb { return []verb{inspectVerb(), completionVerb(), helpVerb()} }
+func verbs() []verb { return []verb{inspectVerb(), proveVerb(), completionVerb(), helpVerb()} }
 
 // find returns the verb called name; help has the names that people try.
 func find(name string) (verb, bool) {
 	if slices.Contains([]string{"-h", "-help", "--help"}, name) {
 		name = "help"
 	}
-	for _, v := range verbs() {
+	for _, v := range append(verbs(), relayVerb()) {
 		if v.name == name {
 			return v, true
 		}
@@ -72,7 +72,7 @@ func Is(name string) bool {
 // status.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	v, _ := find(args[0])
-	status, err := v.run(ctx, args[1:], stdout)
+	status, err := v.run(ctx, args[1:], stdout, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		_, _ = io.WriteString(stdout, v.usage)
@@ -108,7 +108,7 @@ func helpVerb() verb {
 	}
 }
 
-func runHelp(_ context.Context, args []string, stdout io.Writer) (status int, err error) {
+func runHelp(_ context.Context, args []string, stdout, _ io.Writer) (status int, err error) {
 	if len(args) == 0 {
 		_, err := io.WriteString(stdout, overview())
 		return Ready, err

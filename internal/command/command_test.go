@@ -93,7 +93,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if status, _, stderr := run("help", "no-such"); status != Failed || !strings.Contains(stderr, "inspect, completion, help") {
+	if status, _, stderr := run("help", "no-such"); status != Failed || !strings.Contains(stderr, "inspect, prove, completion, help") {
 		t.Errorf("help of no verb: status = %d, stderr = %q, want %d and the verbs", status, stderr, Failed)
 	}
 }

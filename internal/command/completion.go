@@ -33,7 +33,7 @@ func completionVerb() verb {
 	}
 }
 
-func runCompletion(_ context.Context, args []string, stdout io.Writer) (status int, err error) {
+func runCompletion(_ context.Context, args []string, stdout, _ io.Writer) (status int, err error) {
 	flags := flag.NewFlagSet("completion", flag.ContinueOnError)
 	names, err := parse(flags, args)
 	if err != nil {

@@ -47,38 +47,27 @@ func inspectVerb() verb {
 	}
 }
 
-func runInspect(ctx context.Context, args []string, stdout io.Writer) (status int, err error) {
-	options, err := parseInspect(args)
+func runInspect(ctx context.Context, args []string, stdout, _ io.Writer) (status int, err error) {
+	options, err := parseImage(flag.NewFlagSet("inspect", flag.ContinueOnError), args, inspectUsage)
 	if err != nil {
 		return Failed, err
 	}
-	rep, err := report.Inspect(ctx, options.image)
+	rep, err := options.inspect(ctx)
 	if err != nil {
 		return Failed, err
 	}
-	if options.guestReport != "" {
-		if err := rep.AddGuest(options.guestReport); err != nil {
-			return Failed, err
-		}
-	}
-	if err := options.Write(rep, stdout); err != nil {
-		return Failed, fmt.Errorf("write the report on %s: %w", options.image, err)
-	}
-	if len(rep.Failing()) > 0 {
-		return NotReady, nil
-	}
-	return Ready, nil
+	return options.show(rep, stdout)
 }
 
-// inspectOptions are the arguments of inspect.
-type inspectOptions struct {
+// imageOptions are the arguments of the verbs that report on an image.
+type imageOptions struct {
 	output
 	image       string
 	guestReport string
 }
 
-func parseInspect(args []string) (options inspectOptions, err error) {
-	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
+// parseImage reads the arguments of a verb whose own flags are in flags.
+func parseImage(flags *flag.FlagSet, args []string, usage string) (options imageOptions, err error) {
 	options.register(flags)
 	flags.StringVar(&options.guestReport, "guest-report", "", "")
 	images, err := parse(flags, args)
@@ -86,10 +75,35 @@ func parseInspect(args []string) (options inspectOptions, err error) {
 		return options, err
 	}
 	if len(images) != 1 {
-		return options, fmt.Errorf("%d images named, want one\n%s", len(images), inspectUsage)
+		return options, fmt.Errorf("%d images named, want one\n%s", len(images), usage)
 	}
 	options.image = images[0]
 	return options, options.check()
+}
+
+// inspect inspects the image and adds the guest's findings.
+func (o *imageOptions) inspect(ctx context.Context) (*report.Report, error) {
+	rep, err := report.Inspect(ctx, o.image)
+	if err != nil {
+		return nil, err
+	}
+	if o.guestReport != "" {
+		if err := rep.AddGuest(o.guestReport); err != nil {
+			return nil, err
+		}
+	}
+	return rep, nil
+}
+
+// show writes the report and returns the exit status that its findings make.
+func (o *imageOptions) show(rep *report.Report, stdout io.Writer) (status int, err error) {
+	if err := o.Write(rep, stdout); err != nil {
+		return Failed, fmt.Errorf("write the report on %s: %w", o.image, err)
+	}
+	if len(rep.Failing()) > 0 {
+		return NotReady, nil
+	}
+	return Ready, nil
 }
 
 // output says how and where to write a report; verbs that end with one share
