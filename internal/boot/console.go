@@ -30,10 +30,10 @@ type console struct {
 	done chan struct{}
 }
 
-// listenConsole takes one machine's connection at the socket; what it says is
+// listenConsole takes a machine's connections at the socket; what it says is
 // also kept in the file, where that is not empty.
 func listenConsole(socket, file string) (*console, error) {
-	listener, err := net.Listen("unix", socket)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "unix", socket)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the serial console: %w", err)
 	}
@@ -47,12 +47,20 @@ func listenConsole(socket, file string) (*console, error) {
 	return c, nil
 }
 
+// read takes one connection after another: a machine that is started again
+// comes again.
 func (c *console) read() {
 	defer close(c.done)
-	conn, err := c.listener.Accept()
-	if err != nil {
-		return // Closed before the machine came.
+	for {
+		conn, err := c.listener.Accept()
+		if err != nil {
+			return // Closed.
+		}
+		c.copy(conn)
 	}
+}
+
+func (c *console) copy(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	block := make([]byte, 32<<10)
 	for {

@@ -9,34 +9,26 @@ import (
 )
 
 // cloudStatus is what cloud-init writes of its stages to
-// /run/cloud-init/status.json and, at the end, to result.json.
+// /run/cloud-init/status.json.
 type cloudStatus struct {
 	V1 struct {
-		Datasource string   `json:"datasource"`
-		Errors     []string `json:"errors"`
-		Init       stage    `json:"init"`
-		InitLocal  stage    `json:"init-local"`
-		Config     stage    `json:"modules-config"`
-		Final      stage    `json:"modules-final"`
+		Datasource string      `json:"datasource"`
+		InitLocal  stageStatus `json:"init-local"`
+		Init       stageStatus `json:"init"`
+		Config     stageStatus `json:"modules-config"`
+		Final      stageStatus `json:"modules-final"`
 	} `json:"v1"`
 }
 
-type stage struct {
+type stageStatus struct {
 	Errors []string `json:"errors"`
 }
 
-// source returns cloud-init's data source and its errors; ok is false where it
-// wrote nothing.
-func (f facts) source() (name string, errs []string, ok bool) {
-	for _, key := range []string{"result", "status"} {
-		var status cloudStatus
-		if json.Unmarshal([]byte(f.one(key)), &status) != nil || status.V1.Datasource == "" {
-			continue
-		}
-		v := status.V1
-		return v.Datasource, slices.Concat(v.Errors, v.InitLocal.Errors, v.Init.Errors, v.Config.Errors, v.Final.Errors), true
-	}
-	return "", nil, false
+// cloudInit returns what cloud-init wrote of itself; ok is false where it wrote
+// nothing.
+func (f facts) cloudInit() (status cloudStatus, ok bool) {
+	err := json.Unmarshal([]byte(f.one("status")), &status)
+	return status, err == nil && status.V1.Datasource != ""
 }
 
 // expected are the data sources of cloud-init that read what a way offers.
@@ -49,14 +41,22 @@ var expected = map[Via][]string{
 // where it read the metadata.
 const bootProgramSaid = "openstack-ready: the metadata is from "
 
+// dataByStatus judges by cloud-init's own word. An error of the stages that find
+// and apply the data source counts; one of a later module, such as locale, is
+// only told.
 func (s *sight) dataByStatus() proof {
-	name, errs, ok := s.told.source()
+	status, ok := s.told.cloudInit()
+	name := status.V1.Datasource
 	right := slices.ContainsFunc(expected[s.via], func(want string) bool { return strings.HasPrefix(name, want) })
+	early := slices.Concat(status.V1.InitLocal.Errors, status.V1.Init.Errors)
+	late := slices.Concat(status.V1.Config.Errors, status.V1.Final.Errors)
 	switch {
 	case ok && !right:
 		return unmet(append([]string{fmt.Sprintf("cloud-init used %s, want %s", quote(name), strings.Join(expected[s.via], " or "))}, s.asked()...)...)
-	case len(errs) > 0:
-		return unmet(append([]string{"cloud-init reports errors"}, quoteAll(errs)...)...)
+	case len(early) > 0:
+		return unmet(append([]string{"cloud-init reports errors"}, quoteAll(early)...)...)
+	case len(late) > 0:
+		return met(append([]string{"cloud-init used " + quote(name) + ", and a later module reports an error"}, quoteAll(late)...)...)
 	case ok:
 		return met(append([]string{"cloud-init used " + quote(name) + " and reports no error"}, s.asked()...)...)
 	case !s.dataCame():

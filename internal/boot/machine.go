@@ -30,12 +30,10 @@ type firmwareFiles struct{ code, variables string }
 
 var architectures = []architecture{
 	{
-		name: "x86_64", program: "qemu-system-x86_64", pkg: "qemu-system-x86", machine: "pc",
+		name: "x86_64", program: "qemu-system-x86_64", pkg: "qemu-system-x86", machine: "pc,hpet=off",
 		serial: "ttyS0", serialDevice: "isa-serial",
 		drive: []string{"-device", "ide-cd,drive=config,bus=ide.0,unit=0"},
-		// Without a card GRUB for BIOS hangs before the kernel, and with a plain VGA
-		// (-vga std) it hangs in the card's BIOS after a reboot from Linux, as seen
-		// with QEMU 7.2 and Debian 12.
+		// Without a card GRUB for BIOS hangs before the kernel.
 		card: []string{"-vga", "virtio"},
 		firmware: []firmwareFiles{
 			{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},

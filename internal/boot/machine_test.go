@@ -36,7 +36,7 @@ func TestMachineIsPresentedAsNovaDoes(t *testing.T) {
 		"BIOS with a config drive": {
 			"x86_64", func(m *machine) { m.configDrive = true },
 			[]string{
-				"-machine pc,accel=tcg", "-cpu max", "-smbios " + smbios, "-vga virtio",
+				"-machine pc,hpet=off,accel=tcg", "-cpu max", "-smbios " + smbios, "-vga virtio",
 				"-device virtio-blk-pci,drive=root,bootindex=1", "-device ide-cd,drive=config,bus=ide.0,unit=0",
 				"-device virtio-net-pci,netdev=net,mac=fa:16:3e:01:02:03", "-device isa-serial,chardev=console",
 				"-device virtio-rng-pci,rng=random", "-device virtio-balloon-pci",

@@ -64,7 +64,7 @@ func (l *live) serve() error {
 	}
 	socket := l.machine.path(serviceSocket)
 	l.machine.relay = append(slices.Clone(relay), socket)
-	listener, err := net.Listen("unix", socket)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "unix", socket)
 	if err != nil {
 		return fmt.Errorf("listen for the metadata service: %w", err)
 	}

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -42,7 +43,9 @@ func (b *bounded) String() string {
 
 // startProcess starts the program of a machine.
 func startProcess(m *machine) (*process, error) {
-	p := &process{cmd: exec.Command(m.arch.program, m.arguments()...), ended: make(chan struct{})}
+	// It is killed by kill, after what it shows has been kept.
+	cmd := exec.CommandContext(context.Background(), m.arch.program, m.arguments()...)
+	p := &process{cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Stderr = &p.complaints
 	dieWithParent(p.cmd)
 	started := make(chan error)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"regexp"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -20,9 +19,6 @@ type monitor struct {
 	answers chan answer
 	// gone is closed when QEMU is.
 	gone chan struct{}
-
-	mu     sync.Mutex
-	events map[string]int
 }
 
 type answer struct {
@@ -30,7 +26,6 @@ type answer struct {
 	Error  *struct {
 		Desc string `json:"desc"`
 	} `json:"error"`
-	Event string `json:"event"`
 }
 
 // maxAnswer bounds one line of the monitor.
@@ -45,7 +40,7 @@ func connectMonitor(ctx context.Context, path string) (*monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &monitor{conn: conn, answers: make(chan answer, 1), gone: make(chan struct{}), events: map[string]int{}}
+	m := &monitor{conn: conn, answers: make(chan answer, 1), gone: make(chan struct{})}
 	go m.read()
 	if err := m.run(ctx, "qmp_capabilities", nil, nil); err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -89,25 +84,14 @@ func (m *monitor) read() {
 		if json.Unmarshal(lines.Bytes(), &a) != nil {
 			return
 		}
-		switch {
-		case a.Event != "":
-			m.mu.Lock()
-			m.events[a.Event]++
-			m.mu.Unlock()
-		case a.Return != nil || a.Error != nil:
-			select {
-			case m.answers <- a:
-			default: // Nobody waits for it any more.
-			}
+		if a.Return == nil && a.Error == nil {
+			continue // An event, or the greeting.
+		}
+		select {
+		case m.answers <- a:
+		default: // Nobody waits for it any more.
 		}
 	}
-}
-
-// count returns how often QEMU told of an event, such as RESET.
-func (m *monitor) count(event string) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.events[event]
 }
 
 // run gives a command and waits for its answer, which goes into result where

@@ -9,17 +9,19 @@ import (
 	"time"
 )
 
-// settle waits in the guest until what runs once at boot has run.
-const settle = `if command -v cloud-init >/dev/null; then
-  timeout 300 cloud-init status --wait >/dev/null 2>&1
-else
-  i=0
-  while [ ! -s /var/lib/openstack-ready-proof ] && [ "$i" -lt 90 ]; do
-    i=$((i + 1))
-    sleep 1
-  done
-fi
-true
+// settle waits in the guest until what runs once at boot has run: cloud-init, which
+// writes its result last and whose own "status --wait" ends early after an
+// error, or the boot program, which runs the user data last.
+const settle = `i=0
+while [ "$i" -lt 300 ]; do
+  if [ -e /run/cloud-init/enabled ] || [ -e /run/cloud-init/status.json ]; then
+    [ ! -e /run/cloud-init/result.json ] || break
+  elif [ -s /var/lib/openstack-ready-proof ] || [ "$i" -ge 90 ]; then
+    break
+  fi
+  i=$((i + 1))
+  sleep 1
+done
 `
 
 // listen starts a second SSH server at the other port: a program that listens,
@@ -37,9 +39,9 @@ func (l *live) question(ctx context.Context) {
 		return
 	}
 	l.toldBy = "a program run over SSH"
-	_, _, l.other, _ = l.greet(ctx, otherPort)
+	l.other = l.knock(ctx, otherPort)
 	if _, err := l.ssh.run(ctx, l.ssh.asRoot(""), []byte(fmt.Sprintf(listen, otherPort)), 30*time.Second*l.slow); err == nil {
-		_, _, reached, _ := l.greet(ctx, otherPort)
+		reached := l.knock(ctx, otherPort)
 		l.listened = &reached
 	}
 	l.methods, l.methodsErr = passwordMethods(ctx, l.ports[sshPort], l.ssh.user)
@@ -97,26 +99,19 @@ func ping(ctx context.Context, socket string) (string, error) {
 	return said, nil
 }
 
-// rebootLimit is how long a guest may take from the order to reboot to a login.
-const rebootLimit = 2 * time.Minute
+// rebootLimit is how long a guest may take from power-on to a login.
+const rebootLimit = 3 * time.Minute
 
-// rebootOnce reboots the guest from within and looks again.
+// rebootOnce starts the machine that was shut down again, as Nova's soft reboot
+// does (nova/virt/libvirt/driver.py, _soft_reboot), and looks again.
 func (l *live) rebootOnce(ctx context.Context) {
 	l.stage(Reboot, "")
 	ctx, cancel := context.WithTimeout(ctx, rebootLimit*l.slow)
 	defer cancel()
 	l.reboot = &rebooted{}
-	// The order may cut the connection that it comes by.
-	_, _ = l.ssh.run(ctx, l.ssh.asRoot(""), []byte("(sleep 1; reboot) >/dev/null 2>&1 &\n"), 20*time.Second*l.slow)
-	for l.monitor.count("RESET") == 0 {
-		if l.process.hasEnded() {
-			l.reboot.err = errors.New("the machine ended in place of a reboot")
-			return
-		}
-		if !pause(ctx, 200*time.Millisecond) {
-			l.reboot.err = errors.New("the machine did not reboot")
-			return
-		}
+	_ = l.monitor.close() // QEMU has closed its end.
+	if l.reboot.err = l.powerOn(ctx); l.reboot.err != nil {
+		return
 	}
 	for {
 		s := attempt(ctx, l.ports[sshPort], []string{l.ssh.user}, l.instance.signer, l.slow)
@@ -124,8 +119,8 @@ func (l *live) rebootOnce(ctx context.Context) {
 			l.lookAgain(ctx, &s)
 			return
 		}
-		if !pause(ctx, time.Second) {
-			l.reboot.err = fmt.Errorf("no login by SSH in %s after a reboot", rebootLimit*l.slow)
+		if l.process.hasEnded() || !pause(ctx, time.Second) {
+			l.reboot.err = fmt.Errorf("no login by SSH %.0f s after the machine was started again", l.since())
 			return
 		}
 	}

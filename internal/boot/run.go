@@ -126,6 +126,11 @@ func (l *live) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	return l.powerOn(ctx)
+}
+
+// powerOn starts the machine, for the first time or again.
+func (l *live) powerOn(ctx context.Context) (err error) {
 	if l.process, err = startProcess(l.machine); err != nil {
 		return err
 	}
@@ -194,14 +199,14 @@ func (l *live) watch(ctx context.Context, reboot bool) {
 		l.toldBy = "its user data, on the serial console"
 	}
 	if l.other == silent {
-		_, _, l.other, _ = l.greet(ctx, otherPort)
+		l.other = l.knock(ctx, otherPort)
 	}
 	l.askAgent(ctx)
-	if reboot && l.ssh.reach == entered {
-		l.rebootOnce(ctx)
-	}
 	l.picture(ctx)
 	l.powerOff(ctx)
+	if reboot && l.ssh.reach == entered && l.stopErr == nil {
+		l.rebootOnce(ctx)
+	}
 }
 
 // keep takes over what is needed after the machine is gone.
@@ -284,12 +289,13 @@ func (l *live) hopeless(ctx context.Context, progress time.Time) string {
 	return ""
 }
 
-func (l *live) greet(ctx context.Context, port int) (hostKey, version string, r reach, err error) {
-	conn, version, r, err := greet(ctx, l.ports[port], patience)
+// knock tries a port of the guest.
+func (l *live) knock(ctx context.Context, port int) reach {
+	conn, _, r, _ := greet(ctx, l.ports[port], patience) // How far it came says all.
 	if conn != nil {
 		_ = conn.Close() // Only its first words were wanted.
 	}
-	return "", version, r, err
+	return r
 }
 
 // picture keeps what stands on the display.
@@ -299,7 +305,7 @@ func (l *live) picture(ctx context.Context) {
 	}
 	b, err := screenshot(ctx, l.monitor, l.machine.path("screen.ppm"))
 	if err != nil {
-		return // A machine may end at any time.
+		return // The machine may end at any time.
 	}
 	l.run.picture = b
 	if l.options.LogDir == "" {

@@ -40,8 +40,6 @@ type session struct {
 	version string
 	// refused is the server's word to each account that was tried.
 	refused []string
-	// methods are the ways in that the server offers without the key.
-	methods []string
 }
 
 // attempt tries the accounts at the port of this machine by which the guest's

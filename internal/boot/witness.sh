@@ -53,7 +53,6 @@ facts() {
   each mac recorded_macs
   each command-line cat /proc/cmdline
   each status one_line /run/cloud-init/status.json
-  each result one_line /run/cloud-init/result.json
   each password passwords
   each authorized authorized_accounts
   each agent agent

@@ -46,7 +46,12 @@ func proveVerb() verb {
 		usage: proveUsage,
 		options: []option{
 			{name: "via", values: []string{string(boot.ConfigDrive), string(boot.Metadata)}},
-			{name: "timeout"}, {name: "disk-size"}, {name: "memory"}, {name: "cpus"}, {name: "ssh-user"}, {name: "log"},
+			{name: "timeout"},
+			{name: "disk-size"},
+			{name: "memory"},
+			{name: "cpus"},
+			{name: "ssh-user"},
+			{name: "log"},
 			{name: "format", values: report.Formats()},
 			{name: "output"},
 			{name: "guest-report"},
