@@ -64,7 +64,8 @@ type specimen struct {
 	refused string
 	// current: only the current oslo.utils knows of it.
 	current bool
-	// beyond: oslo.utils accepts it, and another part of Nova refuses it.
+	// beyond: oslo.utils accepts it, and another part of Nova refuses it, or it
+	// is no disk that an instance boots from.
 	beyond bool
 }
 
@@ -176,9 +177,17 @@ func rawSpecimens() []specimen {
 		{name: "bad boot flag", format: disk.FormatRaw, make: raw(masterBootRecord(badFlag)), refused: "boot flag 0x01", current: true},
 		{name: "GPT with another CHS", format: disk.FormatRaw, make: raw(masterBootRecord(noCHS)), refused: "starts at CHS", current: true},
 		{name: "GPT with another start", format: disk.FormatRaw, make: raw(masterBootRecord(lateStart)), refused: "starts at sector 2", current: true},
-		{name: "LUKS version 2", format: disk.FormatRaw, make: raw(append([]byte("LUKS\xba\xbe\x00\x02"), make([]byte, 600)...)), refused: "a LUKS container", current: true},
+		{name: "bad boot flag of a GPT", format: disk.FormatRaw, make: raw(masterBootRecord("\x01" + protective[1:])), refused: "boot flag 0x01", current: true},
+		{name: "protective entry in second place", format: disk.FormatRaw, make: raw(masterBootRecord("", protective)), refused: "hybrid MBR", current: true},
+		{name: "two protective entries", format: disk.FormatRaw, make: raw(masterBootRecord(protective, protective)), refused: "hybrid MBR", current: true},
+		{name: "extended partition", format: disk.FormatRaw, make: raw(masterBootRecord(linux, "\x00\x00\x02\x00\x05\x00\x00\x00\x10\x00\x00\x00\x08\x00\x00\x00"))},
+		{name: "LUKS version 1", format: seenLUKS, make: raw(append([]byte("LUKS\xba\xbe\x00\x01"), make([]byte, 600)...)), refused: "a LUKS container", current: true, beyond: true},
+		{name: "LUKS version 2", format: seenLUKS, make: raw(append([]byte("LUKS\xba\xbe\x00\x02"), make([]byte, 600)...)), refused: "a LUKS container", current: true},
 	}
 }
+
+// sectors are some bytes of zeros behind what is put at the end of a file.
+const sectors = 4096
 
 // image makes an empty image, and puts edits at their offsets.
 func image(options []string, edits map[int]string) func(*testing.T) string {
@@ -194,6 +203,7 @@ func image(options []string, edits map[int]string) func(*testing.T) string {
 			t.Fatal(err)
 		}
 		for offset, edit := range edits {
+			file = append(file, make([]byte, max(0, offset+sectors-len(file)))...)
 			copy(file[offset:], edit)
 		}
 		return writeFile(t, path, file)
@@ -219,6 +229,13 @@ func qcow2Specimens() []specimen {
 		{name: "data file", format: f, make: withDataFile, refused: "external data file"},
 		{name: "extended L2", format: f, make: image(of("-o", "extended_l2=on"), nil), refused: "extended L2 entries: Glance from 30.0.0"},
 		{name: "unknown feature", format: f, make: image(of(), map[int]string{78: "\x01"}), refused: "unknown incompatible features 0x100"},
+		{name: "a later unknown feature", format: f, make: image(of(), map[int]string{72: "\x80"}), refused: "unknown incompatible features"},
+		{name: "feature of a data file alone", format: f, make: image(of(), map[int]string{79: "\x04"}), refused: "external data file"},
+		{name: "backing file without a name", format: f, make: image(of(), map[int]string{8: "\x00\x00\x00\x00\x00\x00\x10\x00"}), refused: "backing file"},
+		{name: "version 4", format: f, make: image(of(), map[int]string{7: "\x04"}), refused: "version 4", current: true},
+		{name: "dirty", format: f, make: image(of(), map[int]string{79: "\x01"}), refused: "marked dirty", beyond: true},
+		{name: "corrupt", format: f, make: image(of(), map[int]string{79: "\x02"}), refused: "marked corrupt", beyond: true},
+		{name: "qcow2 and ISO 9660", format: f, make: image(of(), map[int]string{0x8001: "CD001"}), refused: "qcow2 and iso", current: true},
 		{name: "qcow version 1", format: f, make: image([]string{"qcow"}, nil), refused: "qcow version 1", current: true},
 		{name: "qcow2 and boot record", format: f, make: image(of(), map[int]string{510: "\x55\xaa"}), refused: "qcow2 and gpt", current: true},
 		{name: "compressed qcow2", format: f, make: compressed, refused: "the qcow2 image is inside gzip"},
@@ -254,6 +271,9 @@ func vmdkSpecimens() []specimen {
 		{name: "no extent", format: f, make: descriptor("RW ", "# "), refused: "the descriptor has no extent"},
 		{name: "not ASCII", format: f, make: descriptor("# The Disk", "# Thé Disk"), refused: "not ASCII"},
 		{name: "descriptor elsewhere", format: f, make: image(sparse, map[int]string{28: "\x02"}), refused: "its descriptor is at sector 2"},
+		{name: "version 9", format: f, make: image(sparse, map[int]string{4: "\x09"}), refused: "version 9", current: true},
+		{name: "COWD", format: f, make: image(sparse, map[int]string{0: "COWD"}), refused: "a VMDK image (COWD)", current: true},
+		{name: "VMDK and ISO 9660", format: f, make: image(sparse, map[int]string{0x8001: "CD001"}), refused: "vmdk and iso", current: true},
 		{name: "VMDK and boot record", format: f, make: image(sparse, map[int]string{510: "\x55\xaa"}), refused: "vmdk and gpt", current: true},
 		{name: "text with a createType", format: f, make: func(t *testing.T) string {
 			t.Helper()
@@ -314,7 +334,33 @@ func otherSpecimens() []specimen {
 		{name: "VHDX", format: disk.FormatVHDX, make: image([]string{"vhdx"}, nil)},
 		{name: "VDI", format: disk.FormatVDI, make: image([]string{"vdi"}, nil)},
 		{name: "VDI and boot record", format: disk.FormatVDI, make: image([]string{"vdi"}, map[int]string{510: "\x55\xaa"}), refused: "vdi and gpt", current: true},
+		{name: "VDI and ISO 9660", format: disk.FormatVDI, make: image([]string{"vdi"}, map[int]string{0x8001: "CD001"}), refused: "vdi and iso", current: true},
+		{name: "VHDX and boot record", format: disk.FormatVHDX, make: image([]string{"vhdx"}, map[int]string{510: "\x55\xaa"}), refused: "vhdx and gpt", current: true},
+		{name: "ISO 9660", format: seenISO, make: medium(nil), refused: "an ISO 9660 image", current: true, beyond: true},
+		{name: "ISO 9660 and boot record", format: seenISO, make: medium(masterBootRecord("\x80\x00\x02\x00\x17\x00\x00\x00\x01\x00\x00\x00\x08\x00\x00\x00")), refused: "an ISO 9660 image", current: true, beyond: true},
+		{name: "UDF", format: seenISO, make: medium([]byte("UDF")), refused: "a UDF image", current: true, beyond: true},
 		{name: "QED", format: disk.FormatRaw, make: image([]string{"qed"}, nil), refused: "a QED image"},
+	}
+}
+
+// What oslo.utils calls formats that we open no image of.
+const (
+	seenISO  = disk.Format("iso")
+	seenLUKS = disk.Format("luks")
+)
+
+// medium makes a file with the volume descriptor of ISO 9660, or of UDF, behind
+// the given first bytes.
+func medium(first []byte) func(*testing.T) string {
+	return func(t *testing.T) string {
+		t.Helper()
+		file := make([]byte, 1<<20)
+		magic := "CD001"
+		if copy(file, first); string(first) == "UDF" {
+			magic = "NSR02"
+		}
+		copy(file[0x8001:], magic)
+		return writeFile(t, filepath.Join(t.TempDir(), "medium.iso"), file)
 	}
 }
 
@@ -322,7 +368,7 @@ func otherSpecimens() []specimen {
 func TestFormatsHaveTheNamesOfQEMU(t *testing.T) {
 	disktest.Need(t, "the names of formats", "qemu-img")
 	for _, s := range specimens() {
-		if s.refused != "" && !s.beyond {
+		if opened := s.refused == "" || s.beyond && s.format != seenISO && s.format != seenLUKS; !opened {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
@@ -331,7 +377,7 @@ func TestFormatsHaveTheNamesOfQEMU(t *testing.T) {
 			if err := json.Unmarshal([]byte(out), &info); err != nil {
 				t.Fatal(err)
 			}
-			if agree := info.Format == string(s.format); agree == s.beyond {
+			if agree := info.Format == string(s.format); agree == (s.format == disk.FormatVHD) {
 				t.Errorf("qemu-img says %s, and we %s", info.Format, s.format)
 			}
 		})
