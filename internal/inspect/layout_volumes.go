@@ -150,6 +150,8 @@ func (v *volume) String() string {
 		what = "nothing known"
 	case v.fs == nil && v.pv == nil && v.kind != "swap":
 		what += ": not read yet"
+	case v.fs != nil && !v.fs.Geometry.Clean:
+		what += ", of which not all is seen: " + v.fs.Geometry.Unclean
 	}
 	return v.name() + ": " + what
 }

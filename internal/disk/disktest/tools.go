@@ -14,7 +14,7 @@ var packages = map[string]string{
 	"qemu-img": "qemu-utils", "qemu-io": "qemu-utils",
 	"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "e2fsck": "e2fsprogs", "tune2fs": "e2fsprogs",
 	"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs", "btrfstune": "btrfs-progs",
-	"sfdisk": "fdisk", "sgdisk": "gdisk", "blkid": "util-linux",
+	"sfdisk": "fdisk", "sgdisk": "gdisk", "blkid": "util-linux", "fsfreeze": "util-linux",
 	"mkfs.vfat": "dosfstools", "mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "mlabel": "mtools",
 	"lvm": "lvm2", "cryptsetup": "cryptsetup-bin", "mkswap": "util-linux",
 	"mount": "mount", "umount": "mount", "losetup": "mount",
