@@ -76,7 +76,11 @@ type Config struct {
 	// The least memory in MiB that a flavor must have. Default: 0, no limit.
 	MinRAM       int `mapstructure:"min_ram"`
 	UploadConfig `mapstructure:",squash"`
-	// How long inspection and upload may take, such as `90m`. Default: `2h`.
+	// Boots a copy of the image as Nova would before it is uploaded; see below.
+	// An image that fails its proof never reaches Glance, unless `on_unmet` is
+	// `warn`. Default: nothing is booted.
+	Prove *ProveConfig `mapstructure:"prove"`
+	// How long inspection, proof and upload may take, such as `90m`. Default: `2h`.
 	Timeout time.Duration `mapstructure:"timeout"`
 
 	require []requirement.ID
@@ -155,6 +159,11 @@ func (c *Config) validate() error {
 	}
 	if err := c.specMistakes(); err != nil {
 		mistakes = packersdk.MultiErrorAppend(mistakes, err)
+	}
+	if c.Prove != nil {
+		if err := c.Prove.prepare(); err != nil {
+			mistakes = packersdk.MultiErrorAppend(mistakes, err)
+		}
 	}
 	if mistakes == nil {
 		return nil

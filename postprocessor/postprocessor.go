@@ -69,6 +69,9 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 	if err := p.gate(ui, rep.Failing()); err != nil {
 		return nil, err
 	}
+	if err := p.proveAndGate(ctx, ui, artifact); err != nil {
+		return nil, err
+	}
 	if err := p.writeProperties(artifact); err != nil {
 		return nil, err
 	}

@@ -97,8 +97,10 @@ type Options struct {
 // one processor.
 const DefaultTimeout = 20 * time.Minute
 
+// MinMemory is the least memory of a machine, in MiB.
+const MinMemory = 64
+
 const (
-	minMemory     = 64
 	defaultMemory = 1024
 	defaultCPUs   = 2
 	minGrowth     = 1 << 30
@@ -169,8 +171,8 @@ func (o *Options) complete() error {
 	switch {
 	case o.DiskSize <= size:
 		return fmt.Errorf("the flavor's disk has %d bytes, want more than the image's %d, or nothing shows whether it grows", o.DiskSize, size)
-	case o.Memory < minMemory:
-		return fmt.Errorf("memory of %d MiB, want %d or more", o.Memory, minMemory)
+	case o.Memory < MinMemory:
+		return fmt.Errorf("memory of %d MiB, want %d or more", o.Memory, MinMemory)
 	case o.CPUs < 1:
 		return fmt.Errorf("%d processors, want 1 or more", o.CPUs)
 	case len(o.Facts.Disk.Wrapping) > 0:

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
 )
 
 func testMachine(t *testing.T, name string) *machine {
@@ -171,6 +174,38 @@ func TestMissingQEMUIsNamedWithItsPackage(t *testing.T) {
 	_, err := startProcess(m)
 	if err == nil || !strings.Contains(err.Error(), "qemu-system-none is not installed; it is in the Debian package qemu-system-x86") {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestMissingProgramsAreNamedBeforeAnythingIsBooted(t *testing.T) {
+	facts := &inspect.Facts{Architecture: "x86_64"}
+	facts.Disk.VirtualSize = 1 << 20
+	t.Setenv("PATH", t.TempDir())
+	_, err := Prove(context.Background(), Options{Image: "image.raw", Facts: facts})
+	if err == nil || !strings.Contains(err.Error(), "is not installed, and a proof needs it; it is in the Debian package qemu-") {
+		t.Errorf("err = %v, want the missing program and its package", err)
+	}
+}
+
+func TestWhatCannotBeBootedIsRefused(t *testing.T) {
+	packed := inspect.Facts{Architecture: "x86_64"}
+	packed.Disk.Wrapping = []disk.Wrapping{disk.WrappingXZ}
+	cases := map[string]struct {
+		options Options
+		want    string
+	}{
+		"not inspected":    {Options{Image: "i"}, "has not been inspected"},
+		"packed":           {Options{Facts: &packed}, "is packed (xz)"},
+		"a small disk":     {Options{Facts: &inspect.Facts{}, DiskSize: -1}, "want more than the image's"},
+		"little memory":    {Options{Facts: &inspect.Facts{}, Memory: 1}, "memory of 1 MiB"},
+		"other processors": {Options{Facts: &inspect.Facts{Architecture: "riscv64"}}, `"riscv64" cannot be booted here`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Prove(context.Background(), c.options); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("err = %v, want %q", err, c.want)
+			}
+		})
 	}
 }
 
