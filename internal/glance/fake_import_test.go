@@ -256,3 +256,22 @@ func TestAConvertedImageIsComparedByItsDisk(t *testing.T) {
 		})
 	}
 }
+
+func TestAnImportTellsHowFarItIs(t *testing.T) {
+	tests := map[string]struct {
+		image  Image
+		latest *task
+		want   string
+	}{
+		"into stores": {Image{Status: "importing", importing: []string{"cold"}}, &task{Message: "Copied 12 MiB"}, `Glance is still at it, the image is importing, "cold" to go (Copied 12 MiB)`},
+		"download":    {Image{Status: "importing"}, &task{}, "Glance is still at it, the image is importing"},
+		"no record":   {Image{Status: "importing"}, nil, "Glance is still at it, the image is importing"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := whereabouts(&test.image, test.latest); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}

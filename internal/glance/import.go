@@ -175,7 +175,7 @@ func (p *publication) tasks(ctx context.Context) ([]task, error) {
 
 // await waits for the end of an import as long as it shows signs of life.
 func (p *publication) await(ctx context.Context) error {
-	news, since := "", time.Now()
+	news, since, told := "", time.Now(), time.Now()
 	for tries := 0; ; tries++ {
 		// The task first: once it is over, the image shows what came of it.
 		latest, err := p.latestTask(ctx)
@@ -193,6 +193,10 @@ func (p *publication) await(ctx context.Context) error {
 		if now := fmt.Sprint(image.Status, image.Stores, image.importing, image.failed, latest); now != news {
 			news, since = now, time.Now()
 		}
+		if time.Since(told) >= tellInterval {
+			told = time.Now()
+			p.progress.Step(whereabouts(image, latest))
+		}
 		if time.Since(since) > p.patience.Import {
 			return fmt.Errorf("the image is %s, and nothing has changed for %v (%s)", image.Status, p.patience.Import, latest.words())
 		}
@@ -200,6 +204,23 @@ func (p *publication) await(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// tellInterval is how often an import says that it lives: as often as a
+// transfer does.
+const tellInterval = 10 * time.Second
+
+// whereabouts says how far an import is. Glance tells the bytes only while it
+// brings them to a store, and of a download nothing before its end.
+func whereabouts(image *Image, latest *task) string {
+	sentence := "Glance is still at it, the image is " + image.Status
+	if len(image.importing) > 0 {
+		sentence += ", " + quoted(image.importing) + " to go"
+	}
+	if latest != nil && latest.Message != "" {
+		sentence += fmt.Sprintf(" (%s)", words([]byte(latest.Message), 0))
+	}
+	return sentence
 }
 
 // latestTask returns the last import of the image, nil where none is known.
