@@ -55,7 +55,7 @@ var mends = []struct {
 	{"default user is named where no user is", requirement.SSHKey, "", with(cloudInit(), files{"etc/cloud/cloud.cfg": strings.TrimPrefix(cloudConfig, "users:\n   - default\n")}), files{}},
 	{"host name is not kept", requirement.UserData, "", with(cloudInit(), files{"etc/cloud/cloud.cfg.d/50.cfg": "preserve_hostname: true\n"}), files{}},
 	{"growpart is switched on", requirement.RootResize, "", with(cloudInit(), rootPartition("8386560"), files{"etc/cloud/cloud.cfg.d/50.cfg": "growpart: {mode: off}\nresize_rootfs: false\n", "etc/growroot-disabled": ""}), files{"etc/growroot-disabled": "-"}},
-	{"data sources are named", requirement.Datasource, "", cloudInit(), files{"etc/cloud/ds-identify.cfg": "-"}},
+	{"data sources are named", requirement.Datasource, "", with(cloudInit(), files{"etc/cloud/cloud.cfg.d/50.cfg": "datasource_list: [ Ec2 ]\n"}), files{"etc/cloud/ds-identify.cfg": "-"}},
 	{"arm64 takes a mere possibility", requirement.Datasource, "aarch64", cloudInit(), files{"etc/cloud/ds-identify.cfg": "# Written by packer-plugin-openstack-ready.\npolicy: search,found=all,maybe=all,notfound=disabled\n"}},
 	{"network cards by name go, loopback stays", requirement.DHCP, "", with(cloudInit(), ifupdown(), files{
 		interfaces:                      "# mine\n" + lo + "\nauto ens3 lo\nallow-hotplug ens3\niface ens3 inet static\n  address 10.0.2.15/24\n  # why\n  gateway 10.0.2.2\n" + sourceLine,
@@ -64,6 +64,9 @@ var mends = []struct {
 	{"interfaces.d is read", requirement.DHCP, "", with(cloudInit(), ifupdown(), files{interfaces: lo}), files{interfaces: lo + sourceLine}},
 	{"network is given back to cloud-init", requirement.DHCP, "", with(cloudInit(), ifupdown(), files{"etc/cloud/cloud.cfg.d/subiquity-disable-cloudinit-networking.cfg": "network: {config: disabled}\n"}), files{"etc/cloud/cloud.cfg.d/subiquity-disable-cloudinit-networking.cfg": "-"}},
 	{"networkd is enabled", requirement.DHCP, "", with(cloudInit(), unit("systemd-networkd.service", ""), card("ens3", "52:54:00:aa:bb:cc"), files{"etc/systemd/network/a.network": "[Match]\nName=ens3\n", "etc/systemd/network/b.network": "[Match]\nName=wg0\n"}), files{"etc/systemd/network/a.network": "-", "etc/systemd/network/b.network": "[Match]\nName=wg0\n"}},
+	{"the power button is heard", requirement.ACPIShutdown, "", unit("acpid.service", ""), files{
+		"etc/acpi/events/openstack-ready": "# Written by packer-plugin-openstack-ready.\nevent=button/power.*\naction=/sbin/poweroff\n",
+	}},
 	{"identity goes", requirement.IdentityReset, "", with(unit("ssh.service", "multi-user.target"), files{
 		"etc/machine-id": "0123\n", "etc/ssh/ssh_host_rsa_key": "x", "var/lib/dhcp/dhclient.eth0.leases": "x", "var/lib/systemd/random-seed": "x",
 		"var/lib/dbus/machine-id": "0123\n", "var/lib/cloud/instances/i-1/x": "x", "var/lib/cloud/seed/nocloud/meta-data": "x",

@@ -75,10 +75,10 @@ var redhatCases = []struct {
 	{"firewalld that the distribution pulls in", el9, requirement.NoFirewall, files{"lib/systemd/system/multi-user.target.wants/firewalld.service": "-> ../firewalld.service"}, requirement.Unmet, requirement.Met, "starts at boot", nil},
 	{"iptables of EL 6", el6, requirement.NoFirewall, nil, requirement.Unmet, requirement.Met, "", files{"etc/rc.d/rc3.d/S50iptables": "-", "etc/rc.d/rc3.d/S50ip6tables": "-"}},
 
-	{"default user", el9, requirement.SSHKey, nil, requirement.Unmet, requirement.Met, "default user cloud-user", nil},
-	{"cloud-init of EL 6", el6, requirement.SSHKey, nil, requirement.Unmet, requirement.Met, "default user cloud-user", nil},
+	{"default user", el9, requirement.SSHKey, nil, requirement.Met, requirement.Met, "default user cloud-user", nil},
+	{"cloud-init of EL 6", el6, requirement.SSHKey, nil, requirement.Met, requirement.Met, "default user cloud-user", nil},
 	{"cloud-init off on EL 6", el6, requirement.SSHKey, files{"etc/rc.d/rc3.d/S50cloud-final": "-", "etc/rc.d/rc2.d/S50cloud-final": "-", "etc/rc.d/rc4.d/S50cloud-final": "-", "etc/rc.d/rc5.d/S50cloud-final": "-"}, requirement.Unmet, requirement.Met, "", nil},
-	{"another interpreter", el8, requirement.SSHKey, nil, requirement.Unmet, requirement.Met, "default user cloud-user", nil},
+	{"another interpreter", el8, requirement.SSHKey, nil, requirement.Met, requirement.Met, "default user cloud-user", nil},
 	{"an interpreter that fails", el8, requirement.SSHKey, files{"usr/libexec/platform-python": "-> /bin/false"}, requirement.Unknown, requirement.Unknown, "could not be read", nil},
 	{"only root", el9, requirement.SSHKey, files{"etc/cloud/cloud.cfg.d/99-mine.cfg": "users: [{name: root}]\n"}, requirement.Unmet, requirement.Unmet, "users is root", nil},
 
@@ -118,7 +118,7 @@ var redhatCases = []struct {
 	{"XenLinux of EL 5", el6, requirement.XenPVKernel, files{"boot/vmlinuz-2.6.18-419.el5xen": "x", "lib/modules/2.6.18-419.el5xen/modules.dep": ""}, requirement.Met, requirement.Met, "is XenLinux", nil},
 	{"EL 9", el9, requirement.XenPVKernel, nil, requirement.NotApplicable, requirement.NotApplicable, "", nil},
 
-	{"our list", el9, requirement.Datasource, nil, requirement.Unmet, requirement.Met, "ConfigDrive, OpenStack", nil},
+	{"our list", el9, requirement.Datasource, nil, requirement.Met, requirement.Met, "looks for every data source", nil},
 	{"installer's list", amazon2023, requirement.Datasource, files{"etc/cloud/cloud.cfg.d/99-amazon.cfg": "datasource_list: [ NoCloud, AltCloud, Ec2, None ]\n"}, requirement.Unmet, requirement.Met, "ConfigDrive, OpenStack", nil},
 	{"a list that sorts later", el9, requirement.Datasource, files{"etc/cloud/cloud.cfg.d/99_zzz.cfg": "datasource_list: [ Azure ]\n"}, requirement.Unmet, requirement.Unmet, "datasource_list is Azure", nil},
 
@@ -167,8 +167,8 @@ var redhatCases = []struct {
 	{"a password, which only a running system can lock", el8, requirement.NoSecrets, files{"etc/shadow": "root:$6$x:19000::::::\n"}, requirement.Unmet, requirement.Unmet, "account root has a usable password", nil},
 
 	{"logind", el9, requirement.ACPIShutdown, nil, requirement.Met, requirement.Met, "systemd-logind", nil},
-	{"acpid of EL 6", el6, requirement.ACPIShutdown, nil, requirement.Met, requirement.Met, "acpid is enabled", nil},
-	{"acpid off on EL 6", el6, requirement.ACPIShutdown, files{"etc/rc.d/rc2.d/S50acpid": "-", "etc/rc.d/rc3.d/S50acpid": "-", "etc/rc.d/rc4.d/S50acpid": "-", "etc/rc.d/rc5.d/S50acpid": "-"}, requirement.Unmet, requirement.Met, "acpid is enabled", nil},
+	{"acpid of EL 6", el6, requirement.ACPIShutdown, nil, requirement.Met, requirement.Met, "acpid is enabled, and acts", nil},
+	{"acpid off on EL 6", el6, requirement.ACPIShutdown, files{"etc/rc.d/rc2.d/S50acpid": "-", "etc/rc.d/rc3.d/S50acpid": "-", "etc/rc.d/rc4.d/S50acpid": "-", "etc/rc.d/rc5.d/S50acpid": "-"}, requirement.Unmet, requirement.Met, "acpid is enabled, and acts", nil},
 	{"no acpid on EL 6", el6, requirement.ACPIShutdown, files{"rpms": "filesystem-2", "etc/rc.d/init.d/acpid": "-", "etc/rc.d/rc2.d/S50acpid": "-", "etc/rc.d/rc3.d/S50acpid": "-", "etc/rc.d/rc4.d/S50acpid": "-", "etc/rc.d/rc5.d/S50acpid": "-"}, requirement.Unmet, requirement.Unmet, "acpid is not installed", nil},
 
 	{"agent started by udev", el9, requirement.GuestAgent, nil, requirement.Met, requirement.Met, "starts with its channel", nil},
@@ -220,7 +220,7 @@ func redhatUnready(t *testing.T) []unready {
 	t.Helper()
 	left := files{
 		"root/.ssh/authorized_keys": "ssh-ed25519 AAAA builder\n", "root/anaconda-ks.cfg": "x", "etc/ssh/ssh_host_rsa_key": "x",
-		"etc/growroot-disabled": "", "etc/cloud/cloud.cfg.d/50.cfg": "preserve_hostname: true\n", persistent: macRule,
+		"etc/growroot-disabled": "", "etc/cloud/cloud-init.disabled": "", "etc/cloud/cloud.cfg.d/50.cfg": "ssh_pwauth: true\npreserve_hostname: true\n", persistent: macRule,
 	}
 	nine := with(el9, left, unit("acpid.service", ""), files{
 		"etc/systemd/system/multi-user.target.wants/sshd.service": "-", "usr/lib/udev/rules.d/99-qemu-guest-agent.rules": "-",

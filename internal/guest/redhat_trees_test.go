@@ -83,7 +83,7 @@ var el6 = with(elAny, script("sshd", true, "	[ -s $RSA_KEY ] || $KEYGEN -q -t rs
 		"rpms": "openssh-server-5.3 e2fsprogs-1.41 util-linux-ng-2.17 cloud-init-0.7.5 cloud-utils-growpart-0.27 " +
 			"dracut-modules-growroot-0.20 qemu-guest-agent-0.12 acpid-1.0 dhclient-4.1",
 		"sbin/initctl": "", "sbin/chkconfig": "", "etc/init/rcS.conf": "start on startup\n",
-		"sbin/dracut": "",
+		"sbin/dracut": "", "etc/acpi/events/power.conf": "event=button/power.*\naction=/etc/acpi/actions/power.sh\n",
 		"boot/grub/grub.conf": "default=0\ntimeout=5\nsplashimage=(hd0,0)/grub/splash.xpm.gz\nhiddenmenu\n" +
 			"title CentOS (2.6.32-754.el6.x86_64)\n\troot (hd0,0)\n\tkernel /vmlinuz-2.6.32-754.el6.x86_64 ro root=UUID=1f5f rhgb quiet\n\tinitrd /initramfs-2.6.32-754.el6.x86_64.img\n",
 		"boot/grub/menu.lst":                              "-> ./grub.conf",

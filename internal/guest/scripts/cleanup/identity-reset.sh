@@ -76,9 +76,15 @@ cloud_init_has_run() {
 }
 
 host_keys_come_back() {
-  ssh_server_makes_keys || service_enabled "$HOSTKEYS" || {
-    service_enabled cloud-init-local && [ ! -e "$ROOT/etc/cloud/cloud-init.disabled" ]
-  }
+  ssh_server_makes_keys || service_enabled "$HOSTKEYS" || cloud_init_makes_keys
+}
+
+# cloud_init_makes_keys: of no type where the configuration says so, as that of
+# Red Hat does (cloud-init, cc_ssh).
+cloud_init_makes_keys() {
+  service_enabled cloud-init-local && [ ! -e "$ROOT/etc/cloud/cloud-init.disabled" ] || return 1
+  load_cloud_config
+  [ -z "$CC_error" ] && [ "$CC_ssh_genkeytypes" != null ] && in_words ssh "$CC_init_modules"
 }
 
 # ssh_server_makes_keys: whether the server's own unit or init script makes

@@ -16,6 +16,9 @@ look_cloud_init() {
     return 0
   fi
   note "cloud-init $VERSION is installed"
+  if ! has_usable_cloud_init; then
+    unmet "cloud-init $VERSION has no DataSourceOpenStack.py: it is too old for OpenStack"
+  fi
   need_package datasources
   if [ -e "$ROOT/etc/cloud/cloud-init.disabled" ]; then
     unmet '/etc/cloud/cloud-init.disabled switches cloud-init off'
@@ -173,7 +176,7 @@ for key, value in {
     "distro": get(config, "system_info", "distro"),
     "manual_cache_clean": get(config, "manual_cache_clean"),
     "preserve_hostname": get(config, "preserve_hostname"),
-    "ssh_genkeytypes": get(config, "ssh_genkeytypes"),
+    "ssh_genkeytypes": get(config, "ssh_genkeytypes") or None,
     "ssh_pwauth": get(config, "ssh_pwauth"),
 }.items():
     line = "%s\t%s\n" % (key, word(value) or "-")

@@ -12,12 +12,22 @@ look_datasource() {
   fi
   look_cloud_init
   [ "$CLOUD_CONFIG" = known ] || return 0
-  if lists_datasources; then
+  if [ "$CC_datasource_list" = - ] && [ -z "$SET_FORCE_DATASOURCE" ] && asks_for_known_datasources; then
+    met 'there is no datasource_list: cloud-init looks for every data source that it knows'
+  elif lists_datasources; then
     look_list_on_one_line
   else
     unmet "datasource_list is ${CC_datasource_list#-}, and not $SET_DATASOURCES"
   fi
   look_ds_identify
+}
+
+# asks_for_known_datasources: those of OpenStack are in cloud-init's own list,
+# and in that of ds-identify.
+asks_for_known_datasources() {
+  for afkd_name in $SET_DATASOURCES; do
+    in_words "$afkd_name" 'ConfigDrive OpenStack None' || return 1
+  done
 }
 
 # lists_datasources: more of them do no harm, unless each is tried although

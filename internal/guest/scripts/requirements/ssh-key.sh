@@ -27,9 +27,6 @@ look_ssh_key() {
   if [ "$CC_ssh_pwauth" = true ]; then
     unmet "ssh_pwauth is true: cloud-init would let passwords log in over SSH"
   fi
-  if [ "$CC_ssh_genkeytypes" = null ]; then
-    unmet 'ssh_genkeytypes is empty: cloud-init would make no host key'
-  fi
   if ! ssh_server_uses_pam; then
     unmet 'the SSH server has no UsePAM yes: it refuses the key of an account whose password cloud-init locked'
   fi
