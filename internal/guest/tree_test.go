@@ -228,7 +228,7 @@ var looks = []struct {
 	{"second kernel lacks", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), kernel("6.2.0", "")), requirement.Unmet, "kernel 6.2.0 lacks"},
 	{"no network driver", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), files{"lib/modules/6.1.0/modules.dep": ""}), requirement.Unmet, "no virtio_net"},
 
-	{"disks by UUID", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), grub("root=UUID=x resume=UUID=y"), files{"etc/fstab": "# / was on /dev/sda1\nUUID=x / ext4 defaults 0 1\n/dev/sdb1 /mnt ext4 nofail 0 0\n/dev/mapper/a-b /srv ext4 defaults 0 0\n"}), requirement.Met, ""},
+	{"disks by UUID", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), grub("root=UUID=x resume=UUID=y"), files{"etc/fstab": "# / was on /dev/sda1\nUUID=x / ext4 defaults 0 1\n/dev/sdb1 /mnt ext4 nofail 0 0\n/dev/mapper/a-b /srv ext4 defaults 0 0\n/dev/disk/by-id/dm-name-a-swap none swap sw 0 0\n"}), requirement.Met, ""},
 	{"disk of fstab", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), files{"etc/fstab": "/dev/sda2 none swap sw 0 0\n"}), requirement.Unmet, "/etc/fstab names the disk /dev/sda2"},
 	{"disk by its serial number", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), files{"etc/fstab": "/dev/disk/by-id/ata-VBOX_HARDDISK_VB1-part1 / ext4 defaults 0 0\n"}), requirement.Unmet, "by-id/ata-VBOX"},
 	{"disk of the command line", requirement.Virtio, "", with(kernel("6.1.0", virtioKO), grub("resume=/dev/xvda2")), requirement.Unmet, "/boot/grub/grub.cfg names the disk /dev/xvda2"},

@@ -187,6 +187,11 @@ func TestVirtioInOtherKernels(t *testing.T) {
 		{"an image inside", tree(old, squash), nil, unknown, "virtio_scsi may be in squashfs-root.img, which is not read"},
 		{"LVM bound to the build VM's disks", files{"etc/lvm/devices/system.devices": "IDTYPE=sys_serial\n"}, nil, unmet, "system.devices lists the disks"},
 		{"LVM without such a list", files{"etc/lvm/devices/system.devices": ""}, nil, met, "virtio_net"},
+		{"disks by name in fstab", files{"etc/fstab": "UUID=x / ext4 defaults 0 1\n/dev/sda2 none swap sw 0 0\n"}, nil, unmet, "/etc/fstab:2: /dev/sda2 none swap sw 0 0: is another disk"},
+		{"disks by serial number in fstab", files{"etc/fstab": "/dev/disk/by-id/ata-VBOX-part1 / ext4\n"}, nil, unmet, "/etc/fstab:1"},
+		{"disks that no boot waits for", files{"etc/fstab": "# /dev/sda1 / ext4 defaults\n/dev/sdb1 /srv ext4 nofail 0 0\n/dev/vda1 / ext4 defaults 0 1\n"}, nil, met, "virtio_net"},
+		{"disk of a boot entry", files{"boot/grub/grub.cfg": "menuentry 'x' {\n\tlinux /boot/vmlinuz-" + version + " root=/dev/xvda1 ro\n\tinitrd /boot/initrd.img-" + version + "\n}\n"}, nil, unmet, "root=/dev/xvda1 is another disk"},
+		{"disks of GRUB's map", files{"boot/grub/device.map": "(fd0) /dev/fd0\n(hd0) /dev/sda\n"}, nil, unmet, "/boot/grub/device.map:2"},
 		{"unified", drop.with(files{
 			"efi/EFI/Linux/a.efi": peOf([2]string{".uname", version}, [2]string{".initrd", squeezed(t, "zstd", cpioOf(moduleFiles("virtio_blk", "virtio_pci", "virtio_scsi")...))}),
 		}), nil, met, "/efi/EFI/Linux/a.efi: usr/lib/modules/x/kernel/virtio_pci.ko"},

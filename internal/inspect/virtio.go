@@ -42,6 +42,7 @@ func virtio(g *guest) requirement.Finding {
 	if info, err := g.stat(lvmDevices); err == nil && info.Size() > 0 {
 		n.unmet("%s lists the disks of the build VM, and LVM takes no other", lvmDevices)
 	}
+	deviceNames(g, n)
 	return n.finding(requirement.Virtio)
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Disks by names that an instance need not have: its disk is /dev/vda, with
-# another serial number and in another place.
+# another serial number and in another place. Volumes keep theirs.
 
 FSTAB=/etc/fstab
 GRUB_DEVICE_MAPS='/boot/grub/device.map /boot/grub2/device.map'
@@ -19,7 +19,8 @@ list_device_names() {
     boot_devices
     map_devices
   } | awk -F '\t' '
-    $2 ~ /^\/dev\/((sd|hd|xvd)[a-z]+[0-9]*|disk\/by-(id|path)\/.*)$/ && !seen[$0]++
+    $2 ~ /^\/dev\/((sd|hd|xvd)[a-z]+[0-9]*|disk\/by-(id|path)\/.*)$/ &&
+      $2 !~ /\/by-id\/(dm|lvm|md)-/ && !seen[$0]++
   '
 }
 
