@@ -203,6 +203,10 @@ func TestEveryRequirementHasItsPage(t *testing.T) {
 				t.Errorf("docs/%s lacks %q", name, want)
 			}
 		}
+		const nothing = "A start shows nothing of it"
+		if strings.Contains(text, nothing) == r.SeenFrom(requirement.Boot) {
+			t.Errorf("docs/%s says %q, seen from a boot: %t", name, nothing, r.SeenFrom(requirement.Boot))
+		}
 	}
 }
 
