@@ -123,6 +123,16 @@ func run(t *testing.T, dir, program string, args ...string) string {
 	return string(out)
 }
 
+// runRefused runs a program of Packer as run does, and wants it to fail.
+func runRefused(t *testing.T, dir, program string, args ...string) string {
+	t.Helper()
+	out, err := packerCommand(dir, program, args...).CombinedOutput()
+	if err == nil {
+		t.Fatalf("%s %s did not fail:\n%s", program, args[0], out)
+	}
+	return string(out)
+}
+
 func packerCommand(dir, program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "PACKER_CONFIG_DIR="+dir, "PACKER_PLUGIN_PATH="+dir+"/plugins",
