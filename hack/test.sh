@@ -7,10 +7,16 @@ set -eu
 cd "$(dirname "$0")/.."
 build=$PWD/.build
 cloud=$build/cloud
+image=$build/boot-image/ready.raw
 log=$build/test.json
 
 main() {
-  prepare test || echo "Tests that need these packages are left out."
+  if prepare test; then
+    hack/boot-image.sh "$image"
+    export OPENSTACK_READY_BOOT_IMAGE="$image"
+  else
+    echo "Tests that need these packages are left out."
+  fi
   if prepare cloud; then
     trap 'hack/cloud.sh stop "$cloud"' EXIT
     trap 'exit 130' INT

@@ -30,6 +30,13 @@ func TestMain(m *testing.M) {
 // guest is booted.
 const imageVariable = "OPENSTACK_READY_BOOT_IMAGE"
 
+// allVariable asks for every broken image; without it the first ones are proved,
+// since each takes a boot of about a minute.
+const (
+	allVariable = "OPENSTACK_READY_BOOT_ALL"
+	fewBreaks   = 2
+)
+
 // copyOfReady copies the ready image.
 func copyOfReady(t *testing.T) string {
 	t.Helper()
@@ -138,7 +145,10 @@ var breaks = []struct {
 }
 
 func TestBrokenImageIsCaughtByTheRightProofAndNoOther(t *testing.T) {
-	for _, b := range breaks {
+	for n, b := range breaks {
+		if n >= fewBreaks && os.Getenv(allVariable) == "" {
+			t.Skipf("needs %s=1: %d of %d broken images are not booted (make test-boot boots all)", allVariable, len(breaks)-n, len(breaks))
+		}
 		t.Run(b.name, func(t *testing.T) {
 			path := copyOfReady(t)
 			d := editor{t: t, disk: path}

@@ -303,6 +303,9 @@ func (l *live) picture(ctx context.Context) {
 	if l.process.hasEnded() {
 		return
 	}
+	// The display of a guest whose time is over is what people want to see.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pictureLimit)
+	defer cancel()
 	b, err := screenshot(ctx, l.monitor, l.machine.path("screen.ppm"))
 	if err != nil {
 		return // The machine may end at any time.
@@ -316,6 +319,9 @@ func (l *live) picture(ctx context.Context) {
 		l.run.Screenshot = name
 	}
 }
+
+// pictureLimit is how long QEMU may take for a screenshot.
+const pictureLimit = 10 * time.Second
 
 // powerLimit is Nova's shutdown_timeout.
 const powerLimit = 60 * time.Second
