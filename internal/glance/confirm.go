@@ -32,7 +32,7 @@ func (p *publication) confirm(ctx context.Context, sums Sums) ([]string, error) 
 // suspect says who may have changed the data.
 func (p *publication) suspect() string {
 	if p.route.method == MethodWebDownload {
-		return "what Glance downloaded is not the file that was inspected here: bring " + p.spec.Sending.URL + " up to date"
+		return "what Glance downloaded is not the file that was inspected here: bring " + p.spec.Sending.shownURL() + " up to date"
 	}
 	return "Glance or its store changed the data"
 }

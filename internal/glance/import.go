@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -37,9 +38,10 @@ type task struct {
 // fetch lets Glance download the data, and reads the source in the meantime to
 // know what they must be.
 func (p *publication) fetch(ctx context.Context) (Sums, error) {
-	p.progress.Step(fmt.Sprintf("letting Glance download %s", p.spec.Sending.URL))
+	shown := p.spec.Sending.shownURL()
+	p.progress.Step("letting Glance download " + shown)
 	if err := p.begin(ctx, "web-download", p.route.stores); err != nil {
-		return nil, fmt.Errorf("have it downloaded from %s: %w; most clouds take URLs of public servers on ports 80 and 443 only", p.spec.Sending.URL, err)
+		return nil, fmt.Errorf("have it downloaded from %s: %w; most clouds take URLs of public servers on ports 80 and 443 only", shown, p.withoutQuery(err))
 	}
 	reading, err := openPass(p.source, func(int64) {}, func(int64) {})
 	if err != nil {
@@ -54,9 +56,33 @@ func (p *publication) fetch(ctx context.Context) (Sums, error) {
 		return nil, err
 	}
 	if err := p.await(ctx); err != nil {
-		return nil, fmt.Errorf("have it downloaded from %s: %w", p.spec.Sending.URL, err)
+		return nil, fmt.Errorf("have it downloaded from %s: %w", shown, p.withoutQuery(err))
 	}
 	return sums, nil
+}
+
+// withoutQuery takes the URL's query out of what Glance quotes of it.
+func (p *publication) withoutQuery(err error) error {
+	address, _, _ := strings.Cut(p.spec.Sending.URL, "?")
+	// Glance's words may be cut in the middle of it.
+	return &scrubbedError{err: err, secret: regexp.MustCompile(regexp.QuoteMeta(address) + `\?[^\s"]*`), shown: p.spec.Sending.shownURL()}
+}
+
+// scrubbedError is an error in whose words a secret is replaced.
+type scrubbedError struct {
+	err    error
+	secret *regexp.Regexp
+	shown  string
+}
+
+// Error implements error.
+func (e *scrubbedError) Error() string {
+	return e.secret.ReplaceAllLiteralString(e.err.Error(), e.shown)
+}
+
+// Unwrap makes the cause known to errors.Is.
+func (e *scrubbedError) Unwrap() error {
+	return e.err
 }
 
 // skim reads to the end, or as long as ctx lasts.

@@ -3,6 +3,7 @@ package glance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -72,15 +73,16 @@ func TestPublishLeavesNothingOfAFailedImport(t *testing.T) {
 	}{
 		"unknown store":           {Sending{Stores: []string{"nowhere"}}, []string{`no store "nowhere"`, `"fast", "cold"`}},
 		"unknown store to copy":   {Sending{CopyTo: []string{"nowhere"}}, []string{`no store "nowhere"`}},
-		"download of other bytes": {Sending{URL: url}, []string{"3145728 bytes were sent, 2097152 are stored", "what Glance downloaded is not the file", url}},
-		"download not there":      {Sending{URL: url + "x"}, []string{"did not succeed", `into "fast"`, "in its words", "task "}},
-		"download not allowed":    {Sending{URL: strings.Replace(url, "127.0.0.1", "192.0.2.1", 1)}, []string{"does not pass filtering", "ports 80 and 443"}},
+		"download of other bytes": {Sending{URL: url + "?signature=hunter2"}, []string{"3145728 bytes were sent, 2097152 are stored", "what Glance downloaded is not the file", url}},
+		"download not there":      {Sending{URL: url + "x?signature=hunter2"}, []string{"did not succeed", `into "fast"`, "in its words", "task "}},
+		"download not allowed":    {Sending{URL: strings.Replace(url, "127.0.0.1", "192.0.2.1", 1) + "?signature=hunter2" + strings.Repeat("&more=x", 99)}, []string{"does not pass filtering", "ports 80 and 443"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			called := unique("failed import")
-			_, err := client.Publish(t.Context(), Spec{Name: called, DiskFormat: "raw", Sending: test.sending}, open(t, path), nil)
+			called, progress := unique("failed import"), &recorder{}
+			_, err := client.Publish(t.Context(), Spec{Name: called, DiskFormat: "raw", Sending: test.sending}, open(t, path), progress)
 			checkError(t, err, test.want)
+			checkNoSecret(t, fmt.Sprint(err)+progress.all())
 			if got := left(t, client, called); len(got) != 0 {
 				t.Errorf("%q are left, want none", got)
 			}

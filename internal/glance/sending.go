@@ -86,6 +86,15 @@ func (s Sending) checkURL() error {
 	return nil
 }
 
+// shownURL is the URL for people: the query of a presigned one is a secret.
+func (s Sending) shownURL() string {
+	address, _, query := strings.Cut(s.URL, "?")
+	if query {
+		address += "?…"
+	}
+	return address
+}
+
 func checkStores(option string, stores []string) error {
 	for i, store := range stores {
 		if store == "" || strings.ContainsAny(store, ", ") {
