@@ -26,7 +26,8 @@ type CloudConfig struct {
 	Visibility string `mapstructure:"visibility"`
 	// Properties of the image in this cloud. They are set beside those of the
 	// post-processor and win over them; an empty value leaves one out.
-	Properties map[string]string `mapstructure:"properties"`
+	Properties   map[string]string `mapstructure:"properties"`
+	FormatConfig `mapstructure:",squash"`
 	// The stores of this cloud that keep the image.
 	Stores []string `mapstructure:"stores"`
 	// The further stores of this cloud that the image is copied to.
@@ -93,7 +94,7 @@ func (c *Config) cloudMistakes() error {
 			mistakes = append(mistakes, fmt.Errorf("cloud: %s is there twice", cloud.label()))
 		}
 		seen[id] = true
-		if err := cloud.Validate(); err != nil {
+		if err := errors.Join(cloud.Validate(), cloud.FormatConfig.mistakes()); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("cloud %s: %w", cloud.label(), err))
 		}
 	}

@@ -37,6 +37,8 @@ type FlatCloudConfig struct {
 	ImageName                   *string           `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
 	Visibility                  *string           `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
 	Properties                  map[string]string `mapstructure:"properties" cty:"properties" hcl:"properties"`
+	DiskFormat                  *string           `mapstructure:"disk_format" cty:"disk_format" hcl:"disk_format"`
+	Compression                 *string           `mapstructure:"compression" cty:"compression" hcl:"compression"`
 	Stores                      []string          `mapstructure:"stores" cty:"stores" hcl:"stores"`
 	CopyToStores                []string          `mapstructure:"copy_to_stores" cty:"copy_to_stores" hcl:"copy_to_stores"`
 }
@@ -79,6 +81,8 @@ func (*FlatCloudConfig) HCL2Spec() map[string]hcldec.Spec {
 		"image_name":                    &hcldec.AttrSpec{Name: "image_name", Type: cty.String, Required: false},
 		"visibility":                    &hcldec.AttrSpec{Name: "visibility", Type: cty.String, Required: false},
 		"properties":                    &hcldec.AttrSpec{Name: "properties", Type: cty.Map(cty.String), Required: false},
+		"disk_format":                   &hcldec.AttrSpec{Name: "disk_format", Type: cty.String, Required: false},
+		"compression":                   &hcldec.AttrSpec{Name: "compression", Type: cty.String, Required: false},
 		"stores":                        &hcldec.AttrSpec{Name: "stores", Type: cty.List(cty.String), Required: false},
 		"copy_to_stores":                &hcldec.AttrSpec{Name: "copy_to_stores", Type: cty.List(cty.String), Required: false},
 	}

@@ -76,6 +76,7 @@ type Config struct {
 	// The least memory in MiB that a flavor must have. Default: 0, no limit.
 	MinRAM       int `mapstructure:"min_ram"`
 	UploadConfig `mapstructure:",squash"`
+	FormatConfig `mapstructure:",squash"`
 	// Boots a copy of the image as Nova would before it is uploaded; see below.
 	// An image that fails its proof never reaches Glance, unless `on_unmet` is
 	// `warn`. Default: nothing is booted.
@@ -151,7 +152,10 @@ func (c *Config) validate() error {
 	if strings.ContainsAny(c.DiskFile, `/\`) {
 		mistake("disk_file", "%q: want the file's name alone, without a folder", c.DiskFile)
 	}
-	if err := c.mistakes(); err != nil {
+	if err := c.UploadConfig.mistakes(); err != nil {
+		mistakes = packersdk.MultiErrorAppend(mistakes, err)
+	}
+	if err := c.FormatConfig.mistakes(); err != nil {
 		mistakes = packersdk.MultiErrorAppend(mistakes, err)
 	}
 	if err := c.cloudMistakes(); err != nil {

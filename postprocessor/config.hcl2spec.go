@@ -44,6 +44,8 @@ type FlatConfig struct {
 	AnswerTimeout        *string           `mapstructure:"answer_timeout" cty:"answer_timeout" hcl:"answer_timeout"`
 	ImportTimeout        *string           `mapstructure:"import_timeout" cty:"import_timeout" hcl:"import_timeout"`
 	UploadAttempts       *int              `mapstructure:"upload_attempts" cty:"upload_attempts" hcl:"upload_attempts"`
+	DiskFormat           *string           `mapstructure:"disk_format" cty:"disk_format" hcl:"disk_format"`
+	Compression          *string           `mapstructure:"compression" cty:"compression" hcl:"compression"`
 	Prove                *FlatProveConfig  `mapstructure:"prove" cty:"prove" hcl:"prove"`
 	Timeout              *string           `mapstructure:"timeout" cty:"timeout" hcl:"timeout"`
 }
@@ -94,6 +96,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"answer_timeout":             &hcldec.AttrSpec{Name: "answer_timeout", Type: cty.String, Required: false},
 		"import_timeout":             &hcldec.AttrSpec{Name: "import_timeout", Type: cty.String, Required: false},
 		"upload_attempts":            &hcldec.AttrSpec{Name: "upload_attempts", Type: cty.Number, Required: false},
+		"disk_format":                &hcldec.AttrSpec{Name: "disk_format", Type: cty.String, Required: false},
+		"compression":                &hcldec.AttrSpec{Name: "compression", Type: cty.String, Required: false},
 		"prove":                      &hcldec.BlockSpec{TypeName: "prove", Nested: hcldec.ObjectSpec((*FlatProveConfig)(nil).HCL2Spec())},
 		"timeout":                    &hcldec.AttrSpec{Name: "timeout", Type: cty.String, Required: false},
 	}

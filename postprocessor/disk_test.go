@@ -1,16 +1,12 @@
 package postprocessor
 
 import (
-	"bytes"
-	"compress/gzip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
-
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
 
 // rawDisk writes the smallest file that counts as a raw disk: one sector with
@@ -68,27 +64,5 @@ func TestPickDisk(t *testing.T) {
 				t.Errorf("disk = %q, %v, want %q", got, err, c.want)
 			}
 		})
-	}
-}
-
-// Glance keeps a packed file as it is, and no instance would boot from it.
-func TestPackedDiskIsNotPublished(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "disk.gz")
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	content, err := os.ReadFile(disktest.Debian(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(content); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, path, packed.Bytes())
-	_, _, err = process(t, path, map[string]any{"cloud": clouds("none"), "on_unmet": "warn", "image_name": "x"})
-	if err == nil || !strings.Contains(err.Error(), "is packed ([gzip])") {
-		t.Errorf("got %v, want a refusal of the packed file", err)
 	}
 }

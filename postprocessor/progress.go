@@ -99,3 +99,22 @@ func (v *voice) far(now time.Time) string {
 		report.Bytes(v.sent), report.Bytes(v.total), v.sent*100/v.total,
 		report.Bytes(int64(float64(v.sent)/elapsed.Seconds())), left.Round(time.Second))
 }
+
+// converting tells how far a conversion is that comes before the sending.
+type converting struct {
+	ui            packersdk.Ui
+	started, told time.Time
+}
+
+func (c *converting) progress(done, total int64) {
+	now := time.Now()
+	if now.Sub(c.told) < progressInterval || done == 0 {
+		return
+	}
+	c.told = now
+	elapsed := now.Sub(c.started)
+	left := time.Duration(float64(elapsed) * float64(total-done) / float64(done))
+	c.ui.Sayf("  converted %s of %s (%d%%), %s/s, about %s left",
+		report.Bytes(done), report.Bytes(total), done*100/total,
+		report.Bytes(int64(float64(done)/elapsed.Seconds())), left.Round(time.Second))
+}

@@ -10,6 +10,7 @@ import (
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/convert"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/glance"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
@@ -19,6 +20,8 @@ import (
 type delivery struct {
 	cloud CloudConfig
 	spec  glance.Spec
+	// source is this cloud's share of the disk.
+	source *convert.Part
 	// client and image are nil, and err is set, where it did not succeed.
 	client *glance.Client
 	image  *glance.Image
@@ -27,23 +30,21 @@ type delivery struct {
 
 // publish sends the disk to all clouds side by side and notes in the artifact
 // what their Glances then say of it.
-func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifact) error {
-	if packed := a.report.Facts.Disk.Wrapping; len(packed) > 0 {
-		return fmt.Errorf("%s is packed (%v): Glance keeps a file as it is, and Nova unpacks none; unpack it before this post-processor", a.report.Image.Path, packed)
-	}
+func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifact) (err error) {
 	spec, err := p.imageSpec(a.report)
 	if err != nil {
 		return err
 	}
-	source, err := glance.OpenFile(a.report.Image.Path)
+	deliveries := p.deliveries(spec)
+	finish, err := p.prepare(ctx, ui, a.report, deliveries)
 	if err != nil {
 		return fmt.Errorf("read the disk to upload: %w", err)
 	}
-	deliveries := p.deliveries(spec)
+	defer func() { err = errors.Join(err, finish()) }()
 	said := &narrator{ui: ui, several: len(deliveries) > 1}
 	var all sync.WaitGroup
 	for _, d := range deliveries {
-		all.Go(func() { p.deliver(ctx, d, source, said.cloud(d.cloud.label())) })
+		all.Go(func() { p.deliver(ctx, d, said.cloud(d.cloud.label())) })
 	}
 	all.Wait()
 	a.deliveries = deliveries
@@ -62,11 +63,13 @@ func (p *PostProcessor) deliveries(spec glance.Spec) []*delivery {
 }
 
 // deliver publishes the image in one cloud.
-func (p *PostProcessor) deliver(ctx context.Context, d *delivery, source glance.Source, said *voice) {
+func (p *PostProcessor) deliver(ctx context.Context, d *delivery, said *voice) {
+	// The others do not wait for a cloud that has failed.
+	defer d.source.Leave()
 	if d.client, d.err = p.signIn(ctx, d.cloud); d.err != nil {
 		return
 	}
-	if d.image, d.err = d.client.Publish(ctx, d.spec, source, said); d.err != nil {
+	if d.image, d.err = d.client.Publish(ctx, d.spec, d.source, said); d.err != nil {
 		return
 	}
 	said.Step(fmt.Sprintf("Published image %s as %s: %s %s, confirmed by %v", d.image.ID, d.image.Name, d.image.HashAlgo, d.image.HashValue, d.image.Confirmed))

@@ -124,7 +124,7 @@ func (o *opener) format(format Format, r io.ReaderAt, size int64) (*Image, error
 	case FormatVDI:
 		d, info.VDI, err = described(vdi.Open(r, size))
 	default:
-		d = io.NewSectionReader(r, 0, size)
+		d = rawDisk{SectionReader: io.NewSectionReader(r, 0, size), file: r}
 	}
 	if err != nil {
 		return nil, err
