@@ -7,6 +7,37 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
+// FlatBootEntry is an auto-generated flat version of BootEntry.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatBootEntry struct {
+	Title       *string `mapstructure:"title" cty:"title" hcl:"title"`
+	Kernel      *string `mapstructure:"kernel" cty:"kernel" hcl:"kernel"`
+	CommandLine *string `mapstructure:"command_line" cty:"command_line" hcl:"command_line"`
+	Recovery    *bool   `mapstructure:"recovery" cty:"recovery" hcl:"recovery"`
+	Default     *bool   `mapstructure:"default" cty:"default" hcl:"default"`
+}
+
+// FlatMapstructure returns a new FlatBootEntry.
+// FlatBootEntry is an auto-generated flat version of BootEntry.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*BootEntry) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatBootEntry)
+}
+
+// HCL2Spec returns the hcl spec of a BootEntry.
+// This spec is used by HCL to read the fields of BootEntry.
+// The decoded values from this spec will then be applied to a FlatBootEntry.
+func (*FlatBootEntry) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"title":        &hcldec.AttrSpec{Name: "title", Type: cty.String, Required: false},
+		"kernel":       &hcldec.AttrSpec{Name: "kernel", Type: cty.String, Required: false},
+		"command_line": &hcldec.AttrSpec{Name: "command_line", Type: cty.String, Required: false},
+		"recovery":     &hcldec.AttrSpec{Name: "recovery", Type: cty.Bool, Required: false},
+		"default":      &hcldec.AttrSpec{Name: "default", Type: cty.Bool, Required: false},
+	}
+	return s
+}
+
 // FlatConfig is an auto-generated flat version of Config.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatConfig struct {
@@ -51,14 +82,44 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 // FlatDatasourceOutput is an auto-generated flat version of DatasourceOutput.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatDatasourceOutput struct {
-	Ready       *bool             `mapstructure:"ready" cty:"ready" hcl:"ready"`
-	Failing     []string          `mapstructure:"failing" cty:"failing" hcl:"failing"`
-	Verdicts    map[string]string `mapstructure:"verdicts" cty:"verdicts" hcl:"verdicts"`
-	Format      *string           `mapstructure:"format" cty:"format" hcl:"format"`
-	FileSize    *int64            `mapstructure:"file_size" cty:"file_size" hcl:"file_size"`
-	VirtualSize *int64            `mapstructure:"virtual_size" cty:"virtual_size" hcl:"virtual_size"`
-	Properties  map[string]string `mapstructure:"properties" cty:"properties" hcl:"properties"`
-	Report      *string           `mapstructure:"report" cty:"report" hcl:"report"`
+	Ready                *bool             `mapstructure:"ready" cty:"ready" hcl:"ready"`
+	Failing              []string          `mapstructure:"failing" cty:"failing" hcl:"failing"`
+	Verdicts             map[string]string `mapstructure:"verdicts" cty:"verdicts" hcl:"verdicts"`
+	Findings             []FlatFinding     `mapstructure:"findings" cty:"findings" hcl:"findings"`
+	Format               *string           `mapstructure:"format" cty:"format" hcl:"format"`
+	Wrapping             []string          `mapstructure:"wrapping" cty:"wrapping" hcl:"wrapping"`
+	FileSize             *int64            `mapstructure:"file_size" cty:"file_size" hcl:"file_size"`
+	VirtualSize          *int64            `mapstructure:"virtual_size" cty:"virtual_size" hcl:"virtual_size"`
+	PartitionTable       *string           `mapstructure:"partition_table" cty:"partition_table" hcl:"partition_table"`
+	Partitions           []FlatPartition   `mapstructure:"partitions" cty:"partitions" hcl:"partitions"`
+	RootPartition        *int              `mapstructure:"root_partition" cty:"root_partition" hcl:"root_partition"`
+	RootVolume           *string           `mapstructure:"root_volume" cty:"root_volume" hcl:"root_volume"`
+	RootFileSystem       *string           `mapstructure:"root_file_system" cty:"root_file_system" hcl:"root_file_system"`
+	RootUUID             *string           `mapstructure:"root_uuid" cty:"root_uuid" hcl:"root_uuid"`
+	RootSize             *int64            `mapstructure:"root_size" cty:"root_size" hcl:"root_size"`
+	RootClean            *bool             `mapstructure:"root_clean" cty:"root_clean" hcl:"root_clean"`
+	OSID                 *string           `mapstructure:"os_id" cty:"os_id" hcl:"os_id"`
+	OSIDLike             []string          `mapstructure:"os_id_like" cty:"os_id_like" hcl:"os_id_like"`
+	OSVersion            *string           `mapstructure:"os_version" cty:"os_version" hcl:"os_version"`
+	OSName               *string           `mapstructure:"os_name" cty:"os_name" hcl:"os_name"`
+	Init                 *string           `mapstructure:"init" cty:"init" hcl:"init"`
+	Architecture         *string           `mapstructure:"architecture" cty:"architecture" hcl:"architecture"`
+	PackageManager       *string           `mapstructure:"package_manager" cty:"package_manager" hcl:"package_manager"`
+	Packages             map[string]string `mapstructure:"packages" cty:"packages" hcl:"packages"`
+	Kernels              []FlatKernel      `mapstructure:"kernels" cty:"kernels" hcl:"kernels"`
+	BootEntries          []FlatBootEntry   `mapstructure:"boot_entries" cty:"boot_entries" hcl:"boot_entries"`
+	BootLoaders          []string          `mapstructure:"boot_loaders" cty:"boot_loaders" hcl:"boot_loaders"`
+	BIOS                 *bool             `mapstructure:"bios" cty:"bios" hcl:"bios"`
+	UEFI                 *bool             `mapstructure:"uefi" cty:"uefi" hcl:"uefi"`
+	CloudInitInstalled   *bool             `mapstructure:"cloud_init_installed" cty:"cloud_init_installed" hcl:"cloud_init_installed"`
+	CloudInitEnabled     *bool             `mapstructure:"cloud_init_enabled" cty:"cloud_init_enabled" hcl:"cloud_init_enabled"`
+	CloudInitVersion     *string           `mapstructure:"cloud_init_version" cty:"cloud_init_version" hcl:"cloud_init_version"`
+	CloudInitDatasources []string          `mapstructure:"cloud_init_datasources" cty:"cloud_init_datasources" hcl:"cloud_init_datasources"`
+	CloudInitUser        *string           `mapstructure:"cloud_init_user" cty:"cloud_init_user" hcl:"cloud_init_user"`
+	GuestAgentInstalled  *bool             `mapstructure:"guest_agent_installed" cty:"guest_agent_installed" hcl:"guest_agent_installed"`
+	GuestAgentEnabled    *bool             `mapstructure:"guest_agent_enabled" cty:"guest_agent_enabled" hcl:"guest_agent_enabled"`
+	Properties           map[string]string `mapstructure:"properties" cty:"properties" hcl:"properties"`
+	Report               *string           `mapstructure:"report" cty:"report" hcl:"report"`
 }
 
 // FlatMapstructure returns a new FlatDatasourceOutput.
@@ -73,14 +134,135 @@ func (*DatasourceOutput) FlatMapstructure() interface{ HCL2Spec() map[string]hcl
 // The decoded values from this spec will then be applied to a FlatDatasourceOutput.
 func (*FlatDatasourceOutput) HCL2Spec() map[string]hcldec.Spec {
 	s := map[string]hcldec.Spec{
-		"ready":        &hcldec.AttrSpec{Name: "ready", Type: cty.Bool, Required: false},
-		"failing":      &hcldec.AttrSpec{Name: "failing", Type: cty.List(cty.String), Required: false},
-		"verdicts":     &hcldec.AttrSpec{Name: "verdicts", Type: cty.Map(cty.String), Required: false},
-		"format":       &hcldec.AttrSpec{Name: "format", Type: cty.String, Required: false},
-		"file_size":    &hcldec.AttrSpec{Name: "file_size", Type: cty.Number, Required: false},
-		"virtual_size": &hcldec.AttrSpec{Name: "virtual_size", Type: cty.Number, Required: false},
-		"properties":   &hcldec.AttrSpec{Name: "properties", Type: cty.Map(cty.String), Required: false},
-		"report":       &hcldec.AttrSpec{Name: "report", Type: cty.String, Required: false},
+		"ready":                  &hcldec.AttrSpec{Name: "ready", Type: cty.Bool, Required: false},
+		"failing":                &hcldec.AttrSpec{Name: "failing", Type: cty.List(cty.String), Required: false},
+		"verdicts":               &hcldec.AttrSpec{Name: "verdicts", Type: cty.Map(cty.String), Required: false},
+		"findings":               &hcldec.BlockListSpec{TypeName: "findings", Nested: hcldec.ObjectSpec((*FlatFinding)(nil).HCL2Spec())},
+		"format":                 &hcldec.AttrSpec{Name: "format", Type: cty.String, Required: false},
+		"wrapping":               &hcldec.AttrSpec{Name: "wrapping", Type: cty.List(cty.String), Required: false},
+		"file_size":              &hcldec.AttrSpec{Name: "file_size", Type: cty.Number, Required: false},
+		"virtual_size":           &hcldec.AttrSpec{Name: "virtual_size", Type: cty.Number, Required: false},
+		"partition_table":        &hcldec.AttrSpec{Name: "partition_table", Type: cty.String, Required: false},
+		"partitions":             &hcldec.BlockListSpec{TypeName: "partitions", Nested: hcldec.ObjectSpec((*FlatPartition)(nil).HCL2Spec())},
+		"root_partition":         &hcldec.AttrSpec{Name: "root_partition", Type: cty.Number, Required: false},
+		"root_volume":            &hcldec.AttrSpec{Name: "root_volume", Type: cty.String, Required: false},
+		"root_file_system":       &hcldec.AttrSpec{Name: "root_file_system", Type: cty.String, Required: false},
+		"root_uuid":              &hcldec.AttrSpec{Name: "root_uuid", Type: cty.String, Required: false},
+		"root_size":              &hcldec.AttrSpec{Name: "root_size", Type: cty.Number, Required: false},
+		"root_clean":             &hcldec.AttrSpec{Name: "root_clean", Type: cty.Bool, Required: false},
+		"os_id":                  &hcldec.AttrSpec{Name: "os_id", Type: cty.String, Required: false},
+		"os_id_like":             &hcldec.AttrSpec{Name: "os_id_like", Type: cty.List(cty.String), Required: false},
+		"os_version":             &hcldec.AttrSpec{Name: "os_version", Type: cty.String, Required: false},
+		"os_name":                &hcldec.AttrSpec{Name: "os_name", Type: cty.String, Required: false},
+		"init":                   &hcldec.AttrSpec{Name: "init", Type: cty.String, Required: false},
+		"architecture":           &hcldec.AttrSpec{Name: "architecture", Type: cty.String, Required: false},
+		"package_manager":        &hcldec.AttrSpec{Name: "package_manager", Type: cty.String, Required: false},
+		"packages":               &hcldec.AttrSpec{Name: "packages", Type: cty.Map(cty.String), Required: false},
+		"kernels":                &hcldec.BlockListSpec{TypeName: "kernels", Nested: hcldec.ObjectSpec((*FlatKernel)(nil).HCL2Spec())},
+		"boot_entries":           &hcldec.BlockListSpec{TypeName: "boot_entries", Nested: hcldec.ObjectSpec((*FlatBootEntry)(nil).HCL2Spec())},
+		"boot_loaders":           &hcldec.AttrSpec{Name: "boot_loaders", Type: cty.List(cty.String), Required: false},
+		"bios":                   &hcldec.AttrSpec{Name: "bios", Type: cty.Bool, Required: false},
+		"uefi":                   &hcldec.AttrSpec{Name: "uefi", Type: cty.Bool, Required: false},
+		"cloud_init_installed":   &hcldec.AttrSpec{Name: "cloud_init_installed", Type: cty.Bool, Required: false},
+		"cloud_init_enabled":     &hcldec.AttrSpec{Name: "cloud_init_enabled", Type: cty.Bool, Required: false},
+		"cloud_init_version":     &hcldec.AttrSpec{Name: "cloud_init_version", Type: cty.String, Required: false},
+		"cloud_init_datasources": &hcldec.AttrSpec{Name: "cloud_init_datasources", Type: cty.List(cty.String), Required: false},
+		"cloud_init_user":        &hcldec.AttrSpec{Name: "cloud_init_user", Type: cty.String, Required: false},
+		"guest_agent_installed":  &hcldec.AttrSpec{Name: "guest_agent_installed", Type: cty.Bool, Required: false},
+		"guest_agent_enabled":    &hcldec.AttrSpec{Name: "guest_agent_enabled", Type: cty.Bool, Required: false},
+		"properties":             &hcldec.AttrSpec{Name: "properties", Type: cty.Map(cty.String), Required: false},
+		"report":                 &hcldec.AttrSpec{Name: "report", Type: cty.String, Required: false},
+	}
+	return s
+}
+
+// FlatFinding is an auto-generated flat version of Finding.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatFinding struct {
+	ID       *string  `mapstructure:"id" cty:"id" hcl:"id"`
+	Level    *string  `mapstructure:"level" cty:"level" hcl:"level"`
+	Verdict  *string  `mapstructure:"verdict" cty:"verdict" hcl:"verdict"`
+	Evidence []string `mapstructure:"evidence" cty:"evidence" hcl:"evidence"`
+	Remedy   *string  `mapstructure:"remedy" cty:"remedy" hcl:"remedy"`
+}
+
+// FlatMapstructure returns a new FlatFinding.
+// FlatFinding is an auto-generated flat version of Finding.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*Finding) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatFinding)
+}
+
+// HCL2Spec returns the hcl spec of a Finding.
+// This spec is used by HCL to read the fields of Finding.
+// The decoded values from this spec will then be applied to a FlatFinding.
+func (*FlatFinding) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"id":       &hcldec.AttrSpec{Name: "id", Type: cty.String, Required: false},
+		"level":    &hcldec.AttrSpec{Name: "level", Type: cty.String, Required: false},
+		"verdict":  &hcldec.AttrSpec{Name: "verdict", Type: cty.String, Required: false},
+		"evidence": &hcldec.AttrSpec{Name: "evidence", Type: cty.List(cty.String), Required: false},
+		"remedy":   &hcldec.AttrSpec{Name: "remedy", Type: cty.String, Required: false},
+	}
+	return s
+}
+
+// FlatKernel is an auto-generated flat version of Kernel.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatKernel struct {
+	Version   *string `mapstructure:"version" cty:"version" hcl:"version"`
+	Image     *string `mapstructure:"image" cty:"image" hcl:"image"`
+	Initramfs *string `mapstructure:"initramfs" cty:"initramfs" hcl:"initramfs"`
+}
+
+// FlatMapstructure returns a new FlatKernel.
+// FlatKernel is an auto-generated flat version of Kernel.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*Kernel) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatKernel)
+}
+
+// HCL2Spec returns the hcl spec of a Kernel.
+// This spec is used by HCL to read the fields of Kernel.
+// The decoded values from this spec will then be applied to a FlatKernel.
+func (*FlatKernel) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"version":   &hcldec.AttrSpec{Name: "version", Type: cty.String, Required: false},
+		"image":     &hcldec.AttrSpec{Name: "image", Type: cty.String, Required: false},
+		"initramfs": &hcldec.AttrSpec{Name: "initramfs", Type: cty.String, Required: false},
+	}
+	return s
+}
+
+// FlatPartition is an auto-generated flat version of Partition.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatPartition struct {
+	Number *int    `mapstructure:"number" cty:"number" hcl:"number"`
+	Start  *int64  `mapstructure:"start" cty:"start" hcl:"start"`
+	Size   *int64  `mapstructure:"size" cty:"size" hcl:"size"`
+	Type   *string `mapstructure:"type" cty:"type" hcl:"type"`
+	Name   *string `mapstructure:"name" cty:"name" hcl:"name"`
+	UUID   *string `mapstructure:"uuid" cty:"uuid" hcl:"uuid"`
+}
+
+// FlatMapstructure returns a new FlatPartition.
+// FlatPartition is an auto-generated flat version of Partition.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*Partition) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatPartition)
+}
+
+// HCL2Spec returns the hcl spec of a Partition.
+// This spec is used by HCL to read the fields of Partition.
+// The decoded values from this spec will then be applied to a FlatPartition.
+func (*FlatPartition) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"number": &hcldec.AttrSpec{Name: "number", Type: cty.Number, Required: false},
+		"start":  &hcldec.AttrSpec{Name: "start", Type: cty.Number, Required: false},
+		"size":   &hcldec.AttrSpec{Name: "size", Type: cty.Number, Required: false},
+		"type":   &hcldec.AttrSpec{Name: "type", Type: cty.String, Required: false},
+		"name":   &hcldec.AttrSpec{Name: "name", Type: cty.String, Required: false},
+		"uuid":   &hcldec.AttrSpec{Name: "uuid", Type: cty.String, Required: false},
 	}
 	return s
 }
