@@ -104,7 +104,7 @@ type Config struct {
 	// during the build; `package-cache`; `temporary-files`; `backups` removes
 	// editors' and password files' backups; `spools` empties those of mail
 	// and cron; `registration` gives back subscriptions (RHEL, SLES, Ubuntu
-	// Pro); `management` removes the identity that Puppet, Salt and Chef gave
+	// Pro), for those who leave out `no-secrets`, which does it too; `management` removes the identity that Puppet, Salt and Chef gave
 	// to the build VM. The default is
 	// `["logs", "package-cache", "temporary-files"]`; `[]` does none.
 	Cleanup []string `mapstructure:"cleanup" required:"false"`
