@@ -76,3 +76,10 @@ func MakeImmutable(t *testing.T, root string, names ...string) {
 		t.Cleanup(func() { run(t, "chattr", "-i", path) })
 	}
 }
+
+func run(t testing.TB, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}

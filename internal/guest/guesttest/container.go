@@ -98,13 +98,6 @@ func need(t testing.TB, program, pkg string) {
 	}
 }
 
-func run(t testing.TB, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-}
-
 // base returns the archive of a system as it was installed.
 func base(t testing.TB, name, suite, packages string) string {
 	t.Helper()
