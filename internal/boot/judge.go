@@ -42,7 +42,7 @@ func judge(sights []*sight) []requirement.Finding {
 	for _, r := range requirement.SeenFrom(requirement.Boot) {
 		var all []proof
 		for _, s := range sights {
-			p := proofs[r.ID](s)
+			p := doubt(s, proofs[r.ID](s))
 			for i, e := range p.evidence {
 				p.evidence[i] = fmt.Sprintf("%s: %s", s.via.inWords(), e)
 			}
@@ -54,6 +54,15 @@ func judge(sights []*sight) []requirement.Finding {
 		findings = append(findings, worst(r.ID, all))
 	}
 	return findings
+}
+
+// doubt makes what is unmet unknown where the time was over before the run was at
+// its end: a slower guest is no worse one. What was seen stays in the evidence.
+func doubt(s *sight, p proof) proof {
+	if !s.timeUp || p.verdict != requirement.Unmet {
+		return p
+	}
+	return unknown(append([]string{"the time was over before all could be seen; as it stood, the requirement was unmet:"}, p.evidence...)...)
 }
 
 // gravity orders verdicts from the worst.

@@ -59,7 +59,7 @@ func expectNothingLeft(t *testing.T, temp string) {
 
 func TestDiskWithoutASystemIsUnknownInAllAndLeavesNothingBehind(t *testing.T) {
 	options, temp := blank(t)
-	options.Timeout = 12 * time.Second
+	options.Timeout = 20 * time.Second
 	options.LogDir = filepath.Join(t.TempDir(), "log")
 	result, err := Prove(context.Background(), options)
 	if err != nil {

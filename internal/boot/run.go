@@ -53,6 +53,8 @@ type sight struct {
 	requests []string
 	// over says why the wait for a login ended without one.
 	over string
+	// timeUp: the run's time was over before it was at its end.
+	timeUp bool
 }
 
 // rebooted is what was seen after a reboot.
@@ -207,6 +209,7 @@ func (l *live) watch(ctx context.Context, reboot bool) {
 	if reboot && l.ssh.reach == entered && l.stopErr == nil {
 		l.rebootOnce(ctx)
 	}
+	l.timeUp = ctx.Err() != nil
 }
 
 // keep takes over what is needed after the machine is gone.
@@ -291,7 +294,7 @@ func (l *live) hopeless(ctx context.Context, progress time.Time) string {
 
 // knock tries a port of the guest.
 func (l *live) knock(ctx context.Context, port int) reach {
-	conn, _, r, _ := greet(ctx, l.ports[port], patience) // How far it came says all.
+	conn, _, r, _ := greet(ctx, l.ports[port], patience*l.slow) // How far it came says all.
 	if conn != nil {
 		_ = conn.Close() // Only its first words were wanted.
 	}
@@ -345,6 +348,6 @@ func (l *live) powerOff(ctx context.Context) {
 	case <-time.After(limit):
 		l.stopErr = fmt.Errorf("the machine still ran %s after its power button was pressed", limit)
 	case <-ctx.Done():
-		l.stopErr = fmt.Errorf("the time was over %.0f s after the power button was pressed", time.Since(pressed).Seconds())
+		l.stopErr = fmt.Errorf("the time was over %.0f s after the power button was pressed: %w", time.Since(pressed).Seconds(), context.Cause(ctx))
 	}
 }
