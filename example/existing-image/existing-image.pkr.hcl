@@ -1,5 +1,6 @@
-# An image that Packer did not build is inspected, and published where a cloud is
-# named. The disk itself is never changed.
+# An image that Packer did not build is inspected, proved by a start of a copy if
+# that is asked for, and published where a cloud is named. The disk itself is
+# never changed.
 #
 #   packer build -var disk=debian-12.qcow2 -var cloud=mycloud example/existing-image
 
@@ -36,6 +37,12 @@ variable "on_unmet" {
   description = "What a requirement that is not met does: fail, or warn."
 }
 
+variable "prove" {
+  type        = bool
+  default     = false
+  description = "Whether a copy is started in QEMU first."
+}
+
 variable "report" {
   type        = string
   default     = "ready.html"
@@ -57,6 +64,13 @@ build {
       image_name = var.image_name
       on_unmet   = var.on_unmet
       report     = var.report
+
+      dynamic "prove" {
+        for_each = var.prove ? ["once"] : []
+        content {
+          via = ["config-drive"]
+        }
+      }
 
       dynamic "cloud" {
         for_each = var.cloud == "" ? [] : [var.cloud]
