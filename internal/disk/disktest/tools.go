@@ -19,7 +19,7 @@ var packages = map[string]string{
 	"lvm": "lvm2", "cryptsetup": "cryptsetup-bin", "mkswap": "util-linux",
 	"mount": "mount", "umount": "mount", "losetup": "mount",
 	"gzip": "gzip", "xz": "xz-utils", "zstd": "zstd", "tar": "tar", "python3": "python3",
-	"guestfish": "libguestfs-tools", "rpmdb": "rpm", "mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "xfs_logprint": "xfsprogs", "xfs_io": "xfsprogs",
+	"guestfish": "libguestfs-tools", "mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "xfs_logprint": "xfsprogs", "xfs_io": "xfsprogs",
 }
 
 // Need skips the test where one of the tools is missing; what says what is
