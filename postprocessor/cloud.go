@@ -94,7 +94,7 @@ func (c *Config) cloudMistakes() error {
 			mistakes = append(mistakes, fmt.Errorf("cloud: %s is there twice", cloud.label()))
 		}
 		seen[id] = true
-		if err := errors.Join(cloud.Validate(), cloud.FormatConfig.mistakes()); err != nil {
+		if err := errors.Join(cloud.Validate(), cloud.mistakes()); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("cloud %s: %w", cloud.label(), err))
 		}
 	}

@@ -166,7 +166,7 @@ func put(url string, source convert.Source) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPut, url, body)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPut, url, body)
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func with(path string, use func(*convert.Disk) error) error {
 }
 
 func command(name string, args ...string) error {
-	if output, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(context.Background(), name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, output)
 	}
 	return nil

@@ -167,8 +167,9 @@ func (w *packedWriter) add(j *job) error {
 		}
 		w.table = table
 	}
-	data, descriptor := j.packed, uint64(0)
-	if len(j.packed) < clusterSize-sectorSize {
+	var data []byte
+	var descriptor uint64
+	if data = j.packed; len(j.packed) < clusterSize-sectorSize {
 		sectors := uint64((w.next%sectorSize + int64(len(data)) - 1) / sectorSize)
 		descriptor = flagCompressed | sectors<<sizeShift | uint64(w.next)
 	} else {

@@ -145,7 +145,7 @@ func (s *shared) blocks(stop <-chan struct{}) <-chan *block {
 	read := make(chan *block, 1)
 	go func() {
 		defer close(read)
-		source, err := s.Source.Open()
+		source, err := s.Open()
 		if err != nil {
 			source = io.NopCloser(failing{err})
 		}
