@@ -72,6 +72,9 @@ func (a *Artifact) String() string {
 		lines = append(lines,
 			fmt.Sprintf("Image %s (%s, %s) is %s in cloud %s", d.image.Name, d.image.ID, d.image.DiskFormat, d.image.Status, d.cloud.label()),
 			fmt.Sprintf("%s: %s", d.image.HashAlgo, d.image.HashValue))
+		for _, r := range d.retired {
+			lines = append(lines, r.String())
+		}
 	}
 	if len(a.deliveries) == 0 {
 		lines = append(lines, fmt.Sprintf("Image %s was inspected and not uploaded", a.report.Image.Path))

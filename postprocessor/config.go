@@ -81,6 +81,8 @@ type Config struct {
 	// An image that fails its proof never reaches Glance, unless `on_unmet` is
 	// `warn`. Default: nothing is booted.
 	Prove *ProveConfig `mapstructure:"prove"`
+	// What becomes of the older images of the same name. Default: they stay.
+	Retire *RetireConfig `mapstructure:"retire"`
 	// How long inspection, proof and upload may take, such as `90m`. Default: `2h`.
 	Timeout time.Duration `mapstructure:"timeout"`
 
@@ -117,6 +119,7 @@ func (c *Config) setDefaults() {
 	if c.OnCloudError == "" {
 		c.OnCloudError = onCloudErrorFail
 	}
+	c.Retire.setDefaults()
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
 	}
@@ -156,6 +159,9 @@ func (c *Config) validate() error {
 		mistakes = packersdk.MultiErrorAppend(mistakes, err)
 	}
 	if err := c.FormatConfig.mistakes(); err != nil {
+		mistakes = packersdk.MultiErrorAppend(mistakes, err)
+	}
+	if err := c.Retire.mistakes(); err != nil {
 		mistakes = packersdk.MultiErrorAppend(mistakes, err)
 	}
 	if err := c.cloudMistakes(); err != nil {

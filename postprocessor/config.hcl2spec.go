@@ -47,6 +47,7 @@ type FlatConfig struct {
 	DiskFormat           *string           `mapstructure:"disk_format" cty:"disk_format" hcl:"disk_format"`
 	Compression          *string           `mapstructure:"compression" cty:"compression" hcl:"compression"`
 	Prove                *FlatProveConfig  `mapstructure:"prove" cty:"prove" hcl:"prove"`
+	Retire               *FlatRetireConfig `mapstructure:"retire" cty:"retire" hcl:"retire"`
 	Timeout              *string           `mapstructure:"timeout" cty:"timeout" hcl:"timeout"`
 }
 
@@ -99,6 +100,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"disk_format":                &hcldec.AttrSpec{Name: "disk_format", Type: cty.String, Required: false},
 		"compression":                &hcldec.AttrSpec{Name: "compression", Type: cty.String, Required: false},
 		"prove":                      &hcldec.BlockSpec{TypeName: "prove", Nested: hcldec.ObjectSpec((*FlatProveConfig)(nil).HCL2Spec())},
+		"retire":                     &hcldec.BlockSpec{TypeName: "retire", Nested: hcldec.ObjectSpec((*FlatRetireConfig)(nil).HCL2Spec())},
 		"timeout":                    &hcldec.AttrSpec{Name: "timeout", Type: cty.String, Required: false},
 	}
 	return s

@@ -45,13 +45,22 @@ func (n *narrator) cloud(name string) *voice {
 
 // Step implements glance.Progress.
 func (v *voice) Step(sentence string) {
+	v.tell(v.ui.Say, sentence)
+}
+
+// Warn tells what went wrong without being the build's failure.
+func (v *voice) Warn(sentence string) {
+	v.tell(v.ui.Error, sentence)
+}
+
+func (v *voice) tell(say func(string), sentence string) {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	v.started = time.Time{}
 	if v.several {
 		sentence = v.name + ": " + sentence
 	}
-	v.ui.Say(sentence)
+	say(sentence)
 }
 
 // Sent implements glance.Progress.

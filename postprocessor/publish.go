@@ -26,6 +26,8 @@ type delivery struct {
 	client *glance.Client
 	image  *glance.Image
 	err    error
+	// retired are the older images and what became of them.
+	retired []glance.Retired
 }
 
 // publish sends the disk to all clouds side by side and notes in the artifact
@@ -73,6 +75,7 @@ func (p *PostProcessor) deliver(ctx context.Context, d *delivery, said *voice) {
 		return
 	}
 	said.Step(fmt.Sprintf("Published image %s as %s: %s %s, confirmed by %v", d.image.ID, d.image.Name, d.image.HashAlgo, d.image.HashValue, d.image.Confirmed))
+	d.retire(ctx, p.config.Retire, said)
 }
 
 func (p *PostProcessor) signIn(ctx context.Context, cloud CloudConfig) (*glance.Client, error) {

@@ -16,6 +16,8 @@ type Image struct {
 	Visibility string `json:"visibility"`
 	Owner      string `json:"owner"`
 	Protected  bool   `json:"protected"`
+	// Hidden keeps the image out of lists that do not ask for hidden ones.
+	Hidden bool `json:"os_hidden"`
 	// Size is that of the stored data, in bytes.
 	Size int64 `json:"size"`
 	// VirtualSize is that of the disk, in bytes; 0 where Glance does not say.
@@ -49,7 +51,7 @@ type Image struct {
 func imageOf(got *images.Image) *Image {
 	image := &Image{
 		ID: got.ID, Name: got.Name, Status: string(got.Status), Visibility: string(got.Visibility),
-		Owner: got.Owner, Protected: got.Protected,
+		Owner: got.Owner, Protected: got.Protected, Hidden: got.Hidden,
 		Size: got.SizeBytes, VirtualSize: got.VirtualSize, Checksum: got.Checksum,
 		DiskFormat: got.DiskFormat, ContainerFormat: got.ContainerFormat,
 		MinDisk: got.MinDiskGigabytes, MinRAM: got.MinRAMMegabytes, Tags: got.Tags,

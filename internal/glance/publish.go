@@ -343,7 +343,11 @@ func newID() string {
 func temporaryName(name string) string {
 	var random [3]byte
 	_, _ = rand.Read(random[:])
-	suffix := fmt.Sprintf(" (uploading %x)", random)
+	return withSuffix(name, fmt.Sprintf(" (uploading %x)", random))
+}
+
+// withSuffix cuts the name so that it keeps to Glance's limit with an ASCII suffix.
+func withSuffix(name, suffix string) string {
 	characters := []rune(name)
 	return string(characters[:min(len(characters), maxText-len(suffix))]) + suffix
 }
