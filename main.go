@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/plugin"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/datasource/disk"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/datasource/image"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/command"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/postprocessor"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/provisioner"
@@ -45,6 +46,7 @@ func servePacker() error {
 	set := plugin.NewSet()
 	set.RegisterProvisioner(plugin.DEFAULT_NAME, new(provisioner.Provisioner))
 	set.RegisterDatasource(plugin.DEFAULT_NAME, new(disk.Datasource))
+	set.RegisterDatasource("image", new(image.Datasource))
 	set.RegisterPostProcessor(plugin.DEFAULT_NAME, new(postprocessor.PostProcessor))
 	set.SetVersion(version.Plugin())
 	return set.Run()

@@ -24,4 +24,9 @@ integration {
     name = "OpenStack Ready"
     slug = "openstack-ready"
   }
+  component {
+    type = "data-source"
+    name = "OpenStack Ready Image"
+    slug = "openstack-ready-image"
+  }
 }

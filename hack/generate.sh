@@ -20,12 +20,13 @@ main() {
   web_page "$work/docs/provisioners/openstack-ready.mdx" provisioner
   web_page "$work/docs/post-processors/openstack-ready.mdx" post-processor
   web_page "$work/docs/datasources/openstack-ready.mdx" data-source
+  web_page "$work/docs/datasources/openstack-ready-image.mdx" data-source
 }
 
 # web_page writes a page of docs without its front matter and its title, which
 # Packer's integrations page makes itself.
 web_page() {
-  page=.web-docs/components/$2/openstack-ready/README.md
+  page=.web-docs/components/$2/$(basename "$1" .mdx)/README.md
   mkdir -p "$(dirname "$page")"
   awk 'NR == 1 && /^---$/ { front = 1; next }
     front && /^---$/ { front = 0; next }
