@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,9 +59,10 @@ func TestDescribeListsTheComponents(t *testing.T) {
 	if got.APIVersion != "x5.0" || got.Protocol != "v2" || got.Version == "" {
 		t.Errorf("describe = %+v, want API x5.0, protocol v2 and a version", got)
 	}
-	for kind, names := range map[string][]string{
-		"provisioner": got.Provisioners, "post-processor": got.PostProcessors, "data source": got.Datasources,
-	} {
+	if want := []string{plugin.DEFAULT_NAME, "image"}; !slices.Equal(got.Datasources, want) {
+		t.Errorf("data sources = %q, want %q", got.Datasources, want)
+	}
+	for kind, names := range map[string][]string{"provisioner": got.Provisioners, "post-processor": got.PostProcessors} {
 		if len(names) != 1 || names[0] != plugin.DEFAULT_NAME {
 			t.Errorf("%s = %q, want one under the plugin's own name", kind, names)
 		}

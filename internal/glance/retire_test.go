@@ -1,6 +1,7 @@
 package glance
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -115,10 +116,11 @@ func TestRetireTouchesNothingButPredecessors(t *testing.T) {
 	}
 }
 
-// unprotect runs before the removal, for cleanups run last to first.
+// unprotect runs before the removal, for cleanups run last to first, and after
+// the test's own context.
 func unprotect(t *testing.T, client *Client, id string) {
 	t.Helper()
-	if err := client.update(t.Context(), id, images.ReplaceImageProtected{NewProtected: false}); err != nil {
+	if err := client.update(context.Background(), id, images.ReplaceImageProtected{NewProtected: false}); err != nil {
 		t.Error(err)
 	}
 }

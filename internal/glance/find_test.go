@@ -1,0 +1,39 @@
+package glance
+
+import "testing"
+
+func TestFindTakesTheOneThatIsMeant(t *testing.T) {
+	client := signIn(t, realCloud(t))
+	name := unique("find")
+	first := publishLater(t, client, Spec{Name: name, Tags: []string{name}, Properties: map[string]string{"generation": "1"}}, nil)
+	second := publishLater(t, client, Spec{Name: name, Tags: []string{name}, Properties: map[string]string{"generation": "2"}}, first)
+	tests := map[string]struct {
+		query Query
+		want  *Image
+		wrong []string
+	}{
+		"ID":               {Query{ID: first.ID}, first, nil},
+		"newest of a name": {Query{Name: name, Newest: true}, second, nil},
+		"name pattern":     {Query{NamePattern: "^" + name + "$", Newest: true}, second, nil},
+		"tag and property": {Query{Tags: []string{name}, Properties: map[string]string{"generation": "1"}}, first, nil},
+		"owner and hash":   {Query{Owner: first.Owner, Hash: first.HashValue, Name: name, Newest: true}, second, nil},
+		"several":          {Query{Name: name}, nil, []string{"2 match", first.ID, second.ID, "newest = true"}},
+		"another property": {Query{Name: name, Properties: map[string]string{"generation": "3"}}, nil, []string{"none matches", first.ID}},
+		"hidden":           {Query{Name: name, Hidden: true}, nil, []string{"sees none"}},
+		"odd name":         {Query{Name: "in:" + name}, nil, []string{"Glance at"}},
+		"nothing":          {Query{Status: "active"}, nil, []string{"nothing says which image"}},
+		"bad pattern":      {Query{NamePattern: "("}, nil, []string{"name_pattern"}},
+	}
+	for called, test := range tests {
+		t.Run(called, func(t *testing.T) {
+			got, err := client.Find(t.Context(), test.query)
+			if test.want == nil {
+				checkError(t, err, test.wrong)
+				return
+			}
+			if err != nil || got.ID != test.want.ID {
+				t.Errorf("got %+v, %v, want %s", got, err, test.want.ID)
+			}
+		})
+	}
+}
