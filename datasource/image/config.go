@@ -71,7 +71,7 @@ func (c *Config) decode(raws ...any) error {
 		ID: c.ID, Name: c.Name, NamePattern: c.NamePattern, Tags: c.Tags, Properties: c.Properties,
 		Visibility: c.Visibility, Owner: c.Owner, Hash: c.Hash, Status: c.Status, Hidden: c.Hidden, Newest: c.Newest,
 	}
-	mistakes := []error{c.query.Validate(), c.Config.Validate()}
+	mistakes := []error{c.query.Validate(), c.Validate()}
 	if c.Timeout < 0 {
 		mistakes = append(mistakes, fmt.Errorf("timeout: %s: want a time above 0", c.Timeout))
 	}
