@@ -132,7 +132,7 @@ func (a *Artifact) generatedData() map[string]string {
 	return data
 }
 
-// Destroy deletes the images from all clouds and leaves the disk to its
+// Destroy deletes the images that the build has made from all clouds and leaves the disk to its
 // builder's artifact. Packer calls it when a later post-processor does not keep
 // its input.
 func (a *Artifact) Destroy() error {
@@ -140,6 +140,9 @@ func (a *Artifact) Destroy() error {
 	defer cancel()
 	var failures []error
 	for _, d := range a.published() {
+		if d.image.Reused {
+			continue // It was there before this build, and others may use it.
+		}
 		if err := d.client.Delete(ctx, d.image.ID); err != nil {
 			failures = append(failures, fmt.Errorf("delete image %s from cloud %s: %w", d.image.ID, d.cloud.label(), err))
 		}

@@ -81,6 +81,13 @@ type Config struct {
 	// An image that fails its proof never reaches Glance, unless `on_unmet` is
 	// `warn`. Default: nothing is booted.
 	Prove *ProveConfig `mapstructure:"prove"`
+	// What an active image of the same name, owner and data does that is there
+	// already. `reuse` (default) sends nothing and brings that image's
+	// properties, tags and visibility up to date. `upload` makes another one
+	// beside it. `fail` ends the build.
+	OnDuplicate string `mapstructure:"on_duplicate"`
+	// Has the image's data signed; see below. Default: they are not signed.
+	Signature *SignatureConfig `mapstructure:"signature"`
 	// What becomes of the older images of the same name. Default: they stay.
 	Retire *RetireConfig `mapstructure:"retire"`
 	// How long inspection, proof and upload may take, such as `90m`. Default: `2h`.
@@ -119,7 +126,11 @@ func (c *Config) setDefaults() {
 	if c.OnCloudError == "" {
 		c.OnCloudError = onCloudErrorFail
 	}
+	if c.OnDuplicate == "" {
+		c.OnDuplicate = string(glance.DuplicateReuse)
+	}
 	c.Retire.setDefaults()
+	c.Signature.setDefaults()
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
 	}
@@ -155,23 +166,11 @@ func (c *Config) validate() error {
 	if strings.ContainsAny(c.DiskFile, `/\`) {
 		mistake("disk_file", "%q: want the file's name alone, without a folder", c.DiskFile)
 	}
-	if err := c.UploadConfig.mistakes(); err != nil {
-		mistakes = packersdk.MultiErrorAppend(mistakes, err)
-	}
-	if err := c.FormatConfig.mistakes(); err != nil {
-		mistakes = packersdk.MultiErrorAppend(mistakes, err)
-	}
-	if err := c.Retire.mistakes(); err != nil {
-		mistakes = packersdk.MultiErrorAppend(mistakes, err)
-	}
-	if err := c.cloudMistakes(); err != nil {
-		mistakes = packersdk.MultiErrorAppend(mistakes, err)
-	}
-	if err := c.specMistakes(); err != nil {
-		mistakes = packersdk.MultiErrorAppend(mistakes, err)
-	}
-	if c.Prove != nil {
-		if err := c.Prove.prepare(); err != nil {
+	for _, err := range []error{
+		c.UploadConfig.mistakes(), c.FormatConfig.mistakes(), c.Signature.mistakes(), c.Retire.mistakes(),
+		c.cloudMistakes(), c.specMistakes(), c.Prove.prepare(),
+	} {
+		if err != nil {
 			mistakes = packersdk.MultiErrorAppend(mistakes, err)
 		}
 	}
@@ -220,6 +219,7 @@ func (c *Config) spec() glance.Spec {
 		Protected:       c.Protected,
 		MinRAM:          c.MinRAM,
 		Properties:      c.Properties,
+		OnDuplicate:     glance.OnDuplicate(c.OnDuplicate),
 		Sending:         c.sending(),
 	}
 }

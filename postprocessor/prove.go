@@ -50,6 +50,9 @@ var memorySizes = []int{256, 384, 512, 768}
 
 // prepare checks the block and turns it into options of the boot.
 func (c *ProveConfig) prepare() error {
+	if c == nil {
+		return nil
+	}
 	var mistakes []error
 	mistake := func(attribute string, err error) {
 		mistakes = append(mistakes, fmt.Errorf("prove.%s: %w", attribute, err))

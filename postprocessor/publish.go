@@ -37,6 +37,9 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifac
 	if err != nil {
 		return err
 	}
+	if spec.Sign, err = p.config.sign(); err != nil {
+		return err
+	}
 	deliveries := p.deliveries(spec)
 	finish, err := p.prepare(ctx, ui, a.report, deliveries)
 	if err != nil {
@@ -74,8 +77,16 @@ func (p *PostProcessor) deliver(ctx context.Context, d *delivery, said *voice) {
 	if d.image, d.err = d.client.Publish(ctx, d.spec, d.source, said); d.err != nil {
 		return
 	}
-	said.Step(fmt.Sprintf("Published image %s as %s: %s %s, confirmed by %v", d.image.ID, d.image.Name, d.image.HashAlgo, d.image.HashValue, d.image.Confirmed))
+	said.Step(outcome(d.image))
 	d.retire(ctx, p.config.Retire, said)
+}
+
+func outcome(image *glance.Image) string {
+	what := "Published"
+	if image.Reused {
+		what = "Reused"
+	}
+	return fmt.Sprintf("%s image %s as %s: %s %s, confirmed by %v", what, image.ID, image.Name, image.HashAlgo, image.HashValue, image.Confirmed)
 }
 
 func (p *PostProcessor) signIn(ctx context.Context, cloud CloudConfig) (*glance.Client, error) {
@@ -159,6 +170,7 @@ func (d *delivery) published() report.Published {
 		return entry
 	}
 	entry.ID, entry.Name, entry.Status, entry.DiskFormat = d.image.ID, d.image.Name, d.image.Status, d.image.DiskFormat
+	entry.Reused = d.image.Reused
 	entry.Size, entry.HashAlgorithm, entry.HashValue = d.image.Size, d.image.HashAlgo, d.image.HashValue
 	return entry
 }

@@ -42,6 +42,8 @@ type Image struct {
 	// Confirmed lists what was compared with what was sent: size, virtual_size
 	// and the algorithms of the hashes. Only Publish fills it.
 	Confirmed []string `json:"confirmed,omitempty"`
+	// Reused tells that Publish sent nothing, as the image was there already.
+	Reused bool `json:"reused,omitempty"`
 
 	// importing and failed are the stores that an import has still to do, and
 	// those that did not take the data.

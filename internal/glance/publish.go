@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -72,6 +73,12 @@ type publication struct {
 }
 
 func (p *publication) run(ctx context.Context) (*Image, error) {
+	if image, err := p.duplicate(ctx); image != nil || err != nil {
+		return image, err
+	}
+	if err := p.sign(ctx); err != nil {
+		return nil, err
+	}
 	if err := p.choose(ctx); err != nil {
 		return nil, err
 	}
@@ -92,12 +99,31 @@ func (p *publication) run(ctx context.Context) (*Image, error) {
 	if confirmed, err = p.copies(ctx, confirmed); err != nil {
 		return nil, err
 	}
-	image, err := p.publish(ctx)
+	image, err := p.publish(ctx, sums)
 	if err != nil {
 		return nil, err
 	}
 	image.Confirmed = confirmed
 	return image, nil
+}
+
+// sign adds the properties that depend on the data.
+func (p *publication) sign(ctx context.Context) error {
+	if p.spec.Sign == nil {
+		return nil
+	}
+	p.progress.Step("reading the data to sign them")
+	sums, err := p.sums(ctx)
+	if err != nil {
+		return err
+	}
+	signed, err := p.spec.Sign(sums)
+	if err != nil {
+		return err
+	}
+	maps.Copy(signed, p.spec.Properties)
+	p.spec.Properties = signed
+	return nil
 }
 
 // create makes the image with an ID of our choice, so that it can be found and
@@ -157,9 +183,9 @@ func (p *publication) rehearse(ctx context.Context) error {
 	return nil
 }
 
-// publish gives the confirmed image its name, visibility and protection in one
-// change, and reads back what Glance made of it all.
-func (p *publication) publish(ctx context.Context) (*Image, error) {
+// publish gives the confirmed image its name, visibility, protection and the
+// hashes of its data in one change, and reads back what Glance made of it all.
+func (p *publication) publish(ctx context.Context, sums Sums) (*Image, error) {
 	p.progress.Step(fmt.Sprintf("naming it %q, visibility %s", p.spec.Name, p.spec.visibility()))
 	patches := []images.Patch{
 		images.ReplaceImageName{NewName: p.spec.Name},
@@ -168,6 +194,8 @@ func (p *publication) publish(ctx context.Context) (*Image, error) {
 	if p.spec.Protected {
 		patches = append(patches, images.ReplaceImageProtected{NewProtected: true})
 	}
+	patches = append(patches, propertyPatches(nil, p.spec.ownerSpecified(sums))...)
+	p.spec.Properties = p.spec.withOwnerSpecified(sums)
 	if err := p.change(ctx, patches...); err != nil {
 		return nil, fmt.Errorf("name the image %q with visibility %s: %w%s", p.spec.Name, p.spec.visibility(), err, adviceOnVisibility(err, p.spec.visibility()))
 	}

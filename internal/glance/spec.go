@@ -33,6 +33,12 @@ type Spec struct {
 	// VirtualSize is the disk's size in bytes, 0 when not known. It is not sent,
 	// since Glance reads it from the data: it is compared with what Glance read.
 	VirtualSize int64
+	// OnDuplicate says what becomes of an image that is there already.
+	OnDuplicate OnDuplicate
+	// Sign, where it is set, returns further properties that depend on the hashes
+	// of the data, such as a signature. The source is read for it before the
+	// image is created, since Glance verifies a signature while it stores.
+	Sign func(Sums) (map[string]string, error)
 	// Sending says how the data get there and which stores keep them.
 	Sending Sending
 }
@@ -59,6 +65,7 @@ func (s Spec) Validate() error {
 		checkOneOf("visibility", s.visibility(), []string{"private", "shared", "community", "public"}),
 		checkCount("min_disk", "GiB", s.MinDisk),
 		checkCount("min_ram", "MiB", s.MinRAM),
+		checkOneOf("on_duplicate", string(s.onDuplicate()), []string{string(DuplicateReuse), string(DuplicateUpload), string(DuplicateFail)}),
 		s.Sending.Validate(),
 	}
 	for _, tag := range s.Tags {

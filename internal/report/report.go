@@ -78,6 +78,8 @@ type Published struct {
 	// Cloud is the name in clouds.yaml; both are empty where they were not said.
 	Cloud  string `json:"cloud,omitempty"`
 	Region string `json:"region,omitempty"`
+	// Reused tells that the image was there already and nothing was sent.
+	Reused bool `json:"reused,omitempty"`
 	// Error is why the image is not, or not fully, published there.
 	Error  string `json:"error,omitempty"`
 	Status string `json:"status"`
