@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
@@ -47,10 +49,54 @@ func TestExistingImageExamplePublishes(t *testing.T) {
 	t.Setenv("OS_CLIENT_CONFIG_FILE", clouds)
 	said := run(t, dir, packer, "build", "-color=false", "-var", "disk="+disktest.Debian(t), "-var", "cloud=demo-member",
 		"-var", "image_name=existing "+filepath.Base(dir), "-var", "on_unmet=warn", "-var", "report="+dir+"/ready.html", "example/existing-image")
-	if !regexp.MustCompile(`Image existing \S+ \([0-9a-f-]{36}\) is active in Glance`).MatchString(said) {
+	if !regexp.MustCompile(`Image existing \S+ \([0-9a-f-]{36}, raw\) is active in cloud demo-member`).MatchString(said) {
 		t.Errorf("the build did not tell of an active image:\n%s", said)
 	}
 	if b, err := os.ReadFile(dir + "/ready.html"); err != nil || !bytes.Contains(b, []byte("Published in Glance")) {
 		t.Errorf("the page lacks the published image: %v", err)
 	}
+}
+
+// TestTwoCloudsExample publishes three disks one after the other in two real
+// clouds, and lets the openstack client say what is there then.
+func TestTwoCloudsExample(t *testing.T) {
+	clouds := os.Getenv("OPENSTACK_READY_TEST_CLOUD")
+	if clouds == "" {
+		t.Skip("needs a cloud in OPENSTACK_READY_TEST_CLOUD (hack/cloud.sh): to publish in two clouds is left out")
+	}
+	packer := findPacker(t)
+	dir := t.TempDir()
+	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
+	t.Setenv("OS_CLIENT_CONFIG_FILE", clouds)
+	name := "two clouds " + filepath.Base(filepath.Dir(dir))
+	for range 3 {
+		// Each disk has file systems of its own UUIDs.
+		run(t, dir, packer, "build", "-color=false", "-var", "disk="+disktest.Debian(t), "-var", "ceph=demo-member", "-var", "files=second-member",
+			"-var", "image_name="+name, "-var", "on_unmet=warn", "example/two-clouds")
+		time.Sleep(time.Second) // Glance tells ages in seconds.
+	}
+	for cloud, format := range map[string]string{"demo-member": "raw", "second-member": "qcow2"} {
+		shown := listImages(t, dir, cloud, name)
+		if want := name + " " + format; !slices.Equal(shown, []string{want, want}) {
+			t.Errorf("cloud %s shows %q, want %q twice", cloud, shown, want)
+		}
+		hidden := listImages(t, dir, cloud, name, "--hidden")
+		t.Logf("openstack --os-cloud %s image list --hidden: %q", cloud, hidden)
+		if len(hidden) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(name)+` \(\d{4}-\d\d-\d\dT\d{6}Z\) `+format+`$`).MatchString(hidden[0]) {
+			t.Errorf("cloud %s hides %q, want the oldest with its date", cloud, hidden)
+		}
+	}
+}
+
+// listImages has the openstack client list names and formats.
+func listImages(t *testing.T, dir, cloud, name string, more ...string) []string {
+	t.Helper()
+	args := append([]string{"--os-cloud", cloud, "image", "list", "--private", "-f", "value", "-c", "Name", "-c", "Disk Format", "--long"}, more...)
+	var lines []string
+	for line := range strings.Lines(run(t, dir, "openstack", args...)) {
+		if strings.HasPrefix(line, name) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
 }

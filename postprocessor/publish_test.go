@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	registryimage "github.com/hashicorp/packer-plugin-sdk/packer/registry/image"
 
@@ -138,5 +139,29 @@ func remove(t *testing.T, cloud, id string) {
 	t.Helper()
 	if err := signIn(t, cloud).Delete(context.Background(), id); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnImageThatIsThereIsReusedAndKept(t *testing.T) {
+	realCloud(t)
+	path := disktest.Debian(t)
+	options := map[string]any{"cloud": clouds("demo"), "image_name": "again " + time.Now().Format(time.RFC3339Nano), "on_unmet": "warn"}
+	first, _, err := process(t, path, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer destroy(t, first)
+	again, _, err := process(t, path, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Id() != again.Id() || !again.(*Artifact).report.Published[0].Reused {
+		t.Errorf("got image %s, want %s reused", again.Id(), first.Id())
+	}
+	if err := again.Destroy(); err != nil {
+		t.Error(err)
+	}
+	if _, err := signIn(t, "demo").Get(t.Context(), first.Id()); err != nil {
+		t.Errorf("the image of an earlier build is gone with the artifact of a later one: %s", err)
 	}
 }

@@ -38,7 +38,7 @@ func TestEachCloudKeepsTwoImagesAndHidesTheOldest(t *testing.T) {
 	var all []*Artifact
 	for range 3 {
 		artifact, _, err := process(t, path, map[string]any{
-			"cloud": clouds("demo", "second"), "image_name": name, "on_unmet": "warn",
+			"cloud": clouds("demo", "second"), "image_name": name, "on_unmet": "warn", "on_duplicate": "upload",
 			"retire": map[string]any{"keep": 2, "rename": true, "hide": true},
 		})
 		if err != nil {

@@ -75,7 +75,11 @@ func TestSignedDataAreRead(t *testing.T) {
 	client := f.signIn(Access{})
 	spec := Spec{Name: "signed", DiskFormat: "raw", Properties: map[string]string{"os_distro": "debian"}}
 	path := sparse(t, 3<<20)
-	want := fmt.Sprintf("%x", sha256.Sum256(make([]byte, 3<<20)))
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%x", sha256.Sum256(content))
 	spec.Sign = func(sums Sums) (map[string]string, error) {
 		return map[string]string{"img_signature": "of " + sums["sha256"]}, nil
 	}
