@@ -75,6 +75,11 @@ type form struct {
 	compression convert.Compression
 }
 
+// asIs reports whether the file is of the form already.
+func (f form) asIs(image *convert.Disk) bool {
+	return f.compression == convert.None && image.Is(f.format)
+}
+
 // of decides for a disk.
 func (c FormatConfig) of(d disk.Info) form {
 	format := disk.Format(c.DiskFormat)
@@ -102,6 +107,9 @@ func (p *PostProcessor) prepare(ctx context.Context, ui packersdk.Ui, r *report.
 	for _, d := range deliveries {
 		wanted := p.config.FormatConfig.override(d.cloud.FormatConfig).of(r.Facts.Disk)
 		d.spec.DiskFormat = string(wanted.format)
+		if d.spec.Sending.URL != "" && !wanted.asIs(image) {
+			return nil, errors.Join(fmt.Errorf("web_download_url: cloud %s is to have the disk as %s, but Glance downloads a file as it is: leave disk_format and compression out, or upload the disk", d.cloud.label(), wanted.format), image.Close())
+		}
 		byForm[wanted] = append(byForm[wanted], d)
 	}
 	for wanted, all := range byForm {
@@ -121,7 +129,7 @@ func source(ctx context.Context, ui packersdk.Ui, image *convert.Disk, wanted fo
 	switch {
 	case wanted.format == disk.FormatRaw:
 		return image.Raw(), nil
-	case wanted.compression == convert.None && image.Is(wanted.format):
+	case wanted.asIs(image):
 		return image.AsIs(), nil
 	}
 	told := &converting{ui: ui, started: time.Now(), told: time.Now()}

@@ -49,6 +49,21 @@ func TestFormatMistakesNameTheirOption(t *testing.T) {
 	}
 }
 
+func TestAConvertedDiskIsNotDownloaded(t *testing.T) {
+	disktest.Need(t, "no qcow2 is published", "qemu-img")
+	raw := disktest.Debian(t)
+	disktest.Run(t, "qemu-img", "convert", "-O", "qcow2", raw, raw+".qcow2")
+	for _, test := range []struct{ path, format string }{{raw, "qcow2"}, {raw + ".qcow2", "raw"}} {
+		_, _, err := process(t, test.path, map[string]any{
+			"image_name": "download", "on_unmet": "warn", "cloud": clouds("none"),
+			"web_download_url": "https://mirror.example.org/debian.img", "disk_format": test.format,
+		})
+		if want := "web_download_url: cloud none is to have the disk as " + test.format; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
 // TestEachCloudHasItsFormat uses two real Keystones and Glances, and a packed
 // disk.
 func TestEachCloudHasItsFormat(t *testing.T) {
