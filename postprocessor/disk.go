@@ -1,6 +1,7 @@
 package postprocessor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/convert"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
 )
 
@@ -41,19 +43,30 @@ func named(files []string, name string) (string, error) {
 	return "", fmt.Errorf("disk_file: the artifact has no file named %q; it has %s", name, strings.Join(files, ", "))
 }
 
+// onlyDisk opens the files to know, but a compressed one only where others could
+// be meant as well: unpacking takes long, and is done again to use it.
 func onlyDisk(files []string) (string, error) {
-	var disks []string
+	var disks, packed []string
 	var refusals []error
-	for _, path := range files {
-		image, err := disk.Open(path)
+	sort := func(path string, err error) {
 		if err != nil {
 			refusals = append(refusals, err)
-			continue
-		}
-		if err := image.Close(); err != nil {
-			return "", fmt.Errorf("close %s: %w", path, err)
+			return
 		}
 		disks = append(disks, path)
+	}
+	for _, path := range files {
+		if wrapping, err := disk.Packed(path); err == nil && wrapping != "" {
+			packed = append(packed, path)
+			continue
+		}
+		sort(path, opens(path))
+	}
+	if len(disks) == 0 && len(packed) == 1 {
+		return packed[0], nil
+	}
+	for _, path := range packed {
+		sort(path, opens(path))
 	}
 	switch len(disks) {
 	case 1:
@@ -62,4 +75,26 @@ func onlyDisk(files []string) (string, error) {
 		return "", fmt.Errorf("none of the artifact's files is a disk image that can be read:\n%w", errors.Join(refusals...))
 	}
 	return "", fmt.Errorf("the artifact has %d disk images (%s): name the one to publish with disk_file", len(disks), strings.Join(disks, ", "))
+}
+
+// opens returns why a file is no disk.
+func opens(path string) error {
+	image, err := disk.Open(path)
+	if err != nil {
+		return err
+	}
+	return image.Close()
+}
+
+// openDisk opens the disk once for the inspection and the sending, and tells how
+// far it is in unpacking a compressed one.
+func openDisk(ctx context.Context, ui packersdk.Ui, path string) (*convert.Disk, error) {
+	packed, err := disk.Packed(path)
+	if err != nil {
+		return nil, err
+	}
+	if packed != "" {
+		ui.Sayf("Unpacking %s, compressed with %s", path, packed)
+	}
+	return convert.Open(ctx, path, disk.Options{Progress: startWork(ui, "unpacked").progress})
 }

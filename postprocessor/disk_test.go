@@ -1,6 +1,8 @@
 package postprocessor
 
 import (
+	"bytes"
+	"compress/gzip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,12 +29,50 @@ func writeFile(t *testing.T, path string, content []byte) {
 	}
 }
 
+// gzipped compresses a file beside itself.
+func gzipped(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path+".gz", b.Bytes())
+	return path + ".gz"
+}
+
+func TestOpeningPackedDiskTellsOfUnpacking(t *testing.T) {
+	path := gzipped(t, rawDisk(t, filepath.Join(t.TempDir(), "disk")))
+	var said bytes.Buffer
+	image, err := openDisk(t.Context(), &packersdk.BasicUi{Writer: &said, ErrorWriter: &said}, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := image.Close(); err != nil {
+		t.Error(err)
+	}
+	if want := "Unpacking " + path + ", compressed with gzip"; !strings.Contains(said.String(), want) {
+		t.Errorf("said %q, want %q", said.String(), want)
+	}
+}
+
 func TestPickDisk(t *testing.T) {
 	dir := t.TempDir()
 	first := rawDisk(t, filepath.Join(dir, "packer-debian"))
 	second := rawDisk(t, filepath.Join(dir, "packer-debian-1"))
 	notes := filepath.Join(dir, "disk.qcow2")
 	writeFile(t, notes, []byte("notes, whatever the suffix says"))
+	packed := gzipped(t, first)
+	log := gzipped(t, notes)
+	cut := filepath.Join(dir, "cut.gz")
+	writeFile(t, cut, []byte("\x1f\x8b\x08 and nothing to unpack"))
 	cases := map[string]struct {
 		files  []string
 		state  map[string]any
@@ -40,15 +80,19 @@ func TestPickDisk(t *testing.T) {
 		want   string
 		err    string
 	}{
-		"the only file that is a disk by content":    {[]string{notes, first}, nil, "", first, ""},
-		"the builder's first disk":                   {[]string{second, first}, map[string]any{"diskName": "packer-debian"}, "", first, ""},
-		"a builder's name that is not there":         {[]string{first}, map[string]any{"diskName": "gone"}, "", first, ""},
-		"a builder's name of another kind":           {[]string{first}, map[string]any{"diskName": 7}, "", first, ""},
-		"the template's choice":                      {[]string{first, second}, map[string]any{"diskName": "packer-debian"}, "packer-debian-1", second, ""},
-		"the template's choice is not there":         {[]string{first}, nil, "x.raw", "", `no file named "x.raw"`},
-		"two disks and nobody chooses":               {[]string{first, second}, nil, "", "", "disk_file"},
-		"no disk":                                    {[]string{notes}, nil, "", "", notes},
-		"no files":                                   {[]string{}, nil, "", "", "has no files"},
+		"the only file that is a disk by content":   {[]string{notes, first}, nil, "", first, ""},
+		"the builder's first disk":                  {[]string{second, first}, map[string]any{"diskName": "packer-debian"}, "", first, ""},
+		"a builder's name that is not there":        {[]string{first}, map[string]any{"diskName": "gone"}, "", first, ""},
+		"a builder's name of another kind":          {[]string{first}, map[string]any{"diskName": 7}, "", first, ""},
+		"the template's choice":                     {[]string{first, second}, map[string]any{"diskName": "packer-debian"}, "packer-debian-1", second, ""},
+		"the template's choice is not there":        {[]string{first}, nil, "x.raw", "", `no file named "x.raw"`},
+		"two disks and nobody chooses":              {[]string{first, second}, nil, "", "", "disk_file"},
+		"no disk":                                   {[]string{notes}, nil, "", "", notes},
+		"the only compressed file is not unpacked":  {[]string{notes, cut}, nil, "", cut, ""},
+		"a compressed log beside the disk":          {[]string{log, first}, nil, "", first, ""},
+		"a compressed disk beside another":          {[]string{packed, first}, nil, "", "", "disk_file"},
+		"a compressed disk beside a compressed log": {[]string{packed, log}, nil, "", packed, ""},
+		"no files": {[]string{}, nil, "", "", "has no files"},
 		"a file that is gone is named, not a reason": {[]string{filepath.Join(dir, "gone"), first}, nil, "", first, ""},
 	}
 	for name, c := range cases {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/convert"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 )
 
 // FormatConfig says what becomes of the disk's format on its way.
@@ -95,33 +94,28 @@ func (c FormatConfig) of(d disk.Info) form {
 	return form{format, c.compression()}
 }
 
-// prepare opens the disk and gives every delivery its share of a stream: the
-// disk is read and converted once for each form, whatever the number of clouds.
-// What it returns closes the disk.
-func (p *PostProcessor) prepare(ctx context.Context, ui packersdk.Ui, r *report.Report, deliveries []*delivery) (func() error, error) {
-	image, err := convert.Open(ctx, r.Image.Path, disk.Options{})
-	if err != nil {
-		return nil, err
-	}
+// prepare gives every delivery its share of a stream: the disk is read and
+// converted once for each form, whatever the number of clouds.
+func (p *PostProcessor) prepare(ctx context.Context, ui packersdk.Ui, image *convert.Disk, deliveries []*delivery) error {
 	byForm := map[form][]*delivery{}
 	for _, d := range deliveries {
-		wanted := p.config.FormatConfig.override(d.cloud.FormatConfig).of(r.Facts.Disk)
+		wanted := p.config.FormatConfig.override(d.cloud.FormatConfig).of(image.Image().Info())
 		d.spec.DiskFormat = string(wanted.format)
 		if d.spec.Sending.URL != "" && !wanted.asIs(image) {
-			return nil, errors.Join(fmt.Errorf("web_download_url: cloud %s is to have the disk as %s, but Glance downloads a file as it is: leave disk_format and compression out, or upload the disk", d.cloud.label(), wanted.format), image.Close())
+			return fmt.Errorf("web_download_url: cloud %s is to have the disk as %s, but Glance downloads a file as it is: leave disk_format and compression out, or upload the disk", d.cloud.label(), wanted.format)
 		}
 		byForm[wanted] = append(byForm[wanted], d)
 	}
 	for wanted, all := range byForm {
 		source, err := source(ctx, ui, image, wanted)
 		if err != nil {
-			return nil, errors.Join(err, image.Close())
+			return err
 		}
 		for i, part := range convert.Share(source, len(all), p.config.shareWait()) {
 			all[i].source = part
 		}
 	}
-	return image.Close, nil
+	return nil
 }
 
 // source is the disk in the form.
@@ -132,7 +126,7 @@ func source(ctx context.Context, ui packersdk.Ui, image *convert.Disk, wanted fo
 	case wanted.asIs(image):
 		return image.AsIs(), nil
 	}
-	told := &converting{ui: ui, started: time.Now(), told: time.Now()}
+	told := startWork(ui, "converted")
 	if wanted.compression == convert.None {
 		ui.Say("Converting to qcow2: looking for what is empty")
 		return image.QCOW2(ctx, told.progress)

@@ -5,14 +5,17 @@ package postprocessor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/convert"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -51,12 +54,18 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 	return artifact, true, false, nil
 }
 
-func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (*Artifact, error) {
+func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (_ *Artifact, err error) {
 	path, err := pickDisk(source, p.config.DiskFile)
 	if err != nil {
 		return nil, err
 	}
-	rep, err := p.inspect(ctx, ui, path)
+	began := time.Now()
+	image, err := openDisk(ctx, ui, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, image.Close()) }()
+	rep, err := p.inspect(ctx, ui, path, image, began)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +88,7 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 		ui.Say("Nothing is uploaded: the template names no cloud, or sets upload = false")
 		return artifact, nil
 	}
-	failure := p.publish(ctx, ui, artifact)
+	failure := p.publish(ctx, ui, artifact, image)
 	if err := p.writeReport(artifact); err != nil {
 		// What is whole is published, and the build says so all the same.
 		ui.Errorf("%s", err)
@@ -90,11 +99,11 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 	return artifact, nil
 }
 
-// inspect opens the disk, judges it, adds what the guest's side saw, and shows
+// inspect judges the disk, adds what the guest's side saw, and shows
 // all of it.
-func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path string) (*report.Report, error) {
+func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path string, image *convert.Disk, began time.Time) (*report.Report, error) {
 	ui.Sayf("Inspecting %s", path)
-	rep, err := report.Inspect(ctx, path)
+	rep, err := report.InspectImage(ctx, path, image.Image(), began)
 	if err != nil {
 		return nil, err
 	}

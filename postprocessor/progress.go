@@ -109,13 +109,20 @@ func (v *voice) far(now time.Time) string {
 		report.Bytes(int64(float64(v.sent)/elapsed.Seconds())), left.Round(time.Second))
 }
 
-// converting tells how far a conversion is that comes before the sending.
-type converting struct {
+// work tells how far something is that goes through the whole disk, before the
+// sending.
+type work struct {
 	ui            packersdk.Ui
+	done          string // in a word, such as converted
 	started, told time.Time
 }
 
-func (c *converting) progress(done, total int64) {
+func startWork(ui packersdk.Ui, done string) *work {
+	now := time.Now()
+	return &work{ui, done, now, now}
+}
+
+func (c *work) progress(done, total int64) {
 	now := time.Now()
 	if now.Sub(c.told) < progressInterval || done == 0 {
 		return
@@ -123,7 +130,7 @@ func (c *converting) progress(done, total int64) {
 	c.told = now
 	elapsed := now.Sub(c.started)
 	left := time.Duration(float64(elapsed) * float64(total-done) / float64(done))
-	c.ui.Sayf("  converted %s of %s (%d%%), %s/s, about %s left",
-		report.Bytes(done), report.Bytes(total), done*100/total,
+	c.ui.Sayf("  %s %s of %s (%d%%), %s/s, about %s left",
+		c.done, report.Bytes(done), report.Bytes(total), done*100/total,
 		report.Bytes(int64(float64(done)/elapsed.Seconds())), left.Round(time.Second))
 }

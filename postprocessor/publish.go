@@ -32,7 +32,7 @@ type delivery struct {
 
 // publish sends the disk to all clouds side by side and notes in the artifact
 // what their Glances then say of it.
-func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifact) (err error) {
+func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifact, image *convert.Disk) error {
 	spec, err := p.imageSpec(a.report)
 	if err != nil {
 		return err
@@ -41,11 +41,9 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, a *Artifac
 		return err
 	}
 	deliveries := p.deliveries(spec)
-	finish, err := p.prepare(ctx, ui, a.report, deliveries)
-	if err != nil {
+	if err := p.prepare(ctx, ui, image, deliveries); err != nil {
 		return fmt.Errorf("read the disk to upload: %w", err)
 	}
-	defer func() { err = errors.Join(err, finish()) }()
 	said := &narrator{ui: ui, several: len(deliveries) > 1}
 	var all sync.WaitGroup
 	for _, d := range deliveries {

@@ -57,6 +57,10 @@ func (d *Disk) Close() error {
 	return errors.Join(errs...)
 }
 
+// Image is the open image, for those who read it too. It is closed with the
+// disk.
+func (d *Disk) Image() *disk.Image { return d.image }
+
 // Size is that of the virtual disk in bytes.
 func (d *Disk) Size() int64 { return d.image.Size() }
 

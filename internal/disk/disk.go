@@ -4,6 +4,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -131,6 +132,24 @@ func OpenWith(ctx context.Context, path string, options Options) (*Image, error)
 		return nil, fmt.Errorf("disk image %s: %w", path, err)
 	}
 	return image, nil
+}
+
+// Packed tells what the file at path is compressed with, empty where it is not,
+// without unpacking it.
+func Packed(path string) (_ Wrapping, err error) {
+	f, size, err := openFile(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	found, err := detect(f, size)
+	if err != nil {
+		return "", fmt.Errorf("disk image %s: %w", path, err)
+	}
+	if found.wrapping == WrappingOVA {
+		return "", nil
+	}
+	return found.wrapping, nil
 }
 
 // NewReader opens the image in r, size bytes long. Its errors are those of

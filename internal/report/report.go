@@ -99,6 +99,12 @@ func Inspect(ctx context.Context, path string) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, image.Close()) }()
+	return InspectImage(ctx, path, image, began)
+}
+
+// InspectImage inspects the open image of the file at path, and starts the
+// report on it. Its opening began the stage inspect.
+func InspectImage(ctx context.Context, path string, image *disk.Image, began time.Time) (*Report, error) {
 	result, err := inspect.Image(ctx, image)
 	if err != nil {
 		return nil, fmt.Errorf("inspect %s: %w", path, err)
