@@ -7,10 +7,11 @@
 #   hack/cloud.sh status DIR   exit 0 when all servers answer
 #   hack/cloud.sh env DIR      print the exports that point clients at it
 #
-# DIR/clouds.yaml then knows the clouds demo (admin) and demo-member (an
-# ordinary member), each with the regions RegionOne, SmallQuota (a second
-# Glance whose users may store CLOUD_SMALL_QUOTA) and Closed (nothing listens),
-# and second and second-member: a Keystone and a Glance of their own, RegionOne.
+# DIR/clouds.yaml then knows the clouds demo (admin), demo-member (an ordinary
+# member of the same project) and demo-guest (of another project), each with the
+# regions RegionOne, SmallQuota (a second Glance whose users may store
+# CLOUD_SMALL_QUOTA) and Closed (nothing listens), and second, second-member and
+# second-guest: a Keystone and a Glance of their own, RegionOne.
 #
 # Each Glance has the stores fast (the default) and cold, and imports by
 # glance-direct, web-download (from loopback) and copy-image.
@@ -314,23 +315,25 @@ CONF
 write_clouds_yaml() {
   {
     echo "clouds:"
-    cloud_entry demo admin "$keystone_port"
-    cloud_entry demo-member member "$keystone_port"
-    cloud_entry second admin "$keystone2_port"
-    cloud_entry second-member member "$keystone2_port"
+    cloud_entry demo admin demo "$keystone_port"
+    cloud_entry demo-member member demo "$keystone_port"
+    cloud_entry demo-guest guest guest "$keystone_port"
+    cloud_entry second admin demo "$keystone2_port"
+    cloud_entry second-member member demo "$keystone2_port"
+    cloud_entry second-guest guest guest "$keystone2_port"
   } >"$dir/clouds.yaml.new"
   mv "$dir/clouds.yaml.new" "$dir/clouds.yaml"
 }
 
-# cloud_entry CLOUD USER KEYSTONE_PORT
+# cloud_entry CLOUD USER PROJECT KEYSTONE_PORT
 cloud_entry() {
   cat <<CONF
   $1:
     auth:
-      auth_url: $(url "$3")/v3
+      auth_url: $(url "$4")/v3
       username: $2
       password: $password
-      project_name: demo
+      project_name: $3
       user_domain_id: default
       project_domain_id: default
     region_name: RegionOne

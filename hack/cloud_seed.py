@@ -71,6 +71,7 @@ def endpoint(of, interface, where, url):
 demo = project("demo")
 grant(user("admin"), demo, "admin")
 grant(user("member"), demo, "member")
+grant(user("guest"), project("guest"), "member")
 grant(user("glance"), project("service"), "admin")
 glance = service()
 for name, url in regions.items():

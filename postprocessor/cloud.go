@@ -32,6 +32,7 @@ type CloudConfig struct {
 	Stores []string `mapstructure:"stores"`
 	// The further stores of this cloud that the image is copied to.
 	CopyToStores []string `mapstructure:"copy_to_stores"`
+	ShareConfig  `mapstructure:",squash"`
 }
 
 const (
@@ -57,6 +58,9 @@ func (c CloudConfig) override(spec glance.Spec) glance.Spec {
 	}
 	if len(c.CopyToStores) > 0 {
 		spec.Sending.CopyTo = c.CopyToStores
+	}
+	if len(c.Members) > 0 {
+		spec.Members = c.projects()
 	}
 	own := maps.Clone(spec.Properties)
 	if own == nil {

@@ -11,36 +11,38 @@ import (
 // FlatCloudConfig is an auto-generated flat version of CloudConfig.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatCloudConfig struct {
-	Name                        *string           `mapstructure:"name" cty:"name" hcl:"name"`
-	CloudsFile                  *string           `mapstructure:"clouds_file" cty:"clouds_file" hcl:"clouds_file"`
-	AuthURL                     *string           `mapstructure:"auth_url" cty:"auth_url" hcl:"auth_url"`
-	Username                    *string           `mapstructure:"username" cty:"username" hcl:"username"`
-	UserID                      *string           `mapstructure:"user_id" cty:"user_id" hcl:"user_id"`
-	Password                    *secret.Secret    `mapstructure:"password" cty:"password" hcl:"password"`
-	UserDomainID                *string           `mapstructure:"user_domain_id" cty:"user_domain_id" hcl:"user_domain_id"`
-	UserDomainName              *string           `mapstructure:"user_domain_name" cty:"user_domain_name" hcl:"user_domain_name"`
-	ProjectID                   *string           `mapstructure:"project_id" cty:"project_id" hcl:"project_id"`
-	ProjectName                 *string           `mapstructure:"project_name" cty:"project_name" hcl:"project_name"`
-	ProjectDomainID             *string           `mapstructure:"project_domain_id" cty:"project_domain_id" hcl:"project_domain_id"`
-	ProjectDomainName           *string           `mapstructure:"project_domain_name" cty:"project_domain_name" hcl:"project_domain_name"`
-	ApplicationCredentialID     *string           `mapstructure:"application_credential_id" cty:"application_credential_id" hcl:"application_credential_id"`
-	ApplicationCredentialName   *string           `mapstructure:"application_credential_name" cty:"application_credential_name" hcl:"application_credential_name"`
-	ApplicationCredentialSecret *secret.Secret    `mapstructure:"application_credential_secret" cty:"application_credential_secret" hcl:"application_credential_secret"`
-	Token                       *secret.Secret    `mapstructure:"token" cty:"token" hcl:"token"`
-	Region                      *string           `mapstructure:"region" cty:"region" hcl:"region"`
-	Interface                   *string           `mapstructure:"interface" cty:"interface" hcl:"interface"`
-	EndpointType                *string           `mapstructure:"endpoint_type" cty:"endpoint_type" hcl:"endpoint_type"`
-	CACertFile                  *string           `mapstructure:"cacert_file" cty:"cacert_file" hcl:"cacert_file"`
-	ClientCertFile              *string           `mapstructure:"cert_file" cty:"cert_file" hcl:"cert_file"`
-	ClientKeyFile               *string           `mapstructure:"key_file" cty:"key_file" hcl:"key_file"`
-	Insecure                    *bool             `mapstructure:"insecure" cty:"insecure" hcl:"insecure"`
-	ImageName                   *string           `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
-	Visibility                  *string           `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
-	Properties                  map[string]string `mapstructure:"properties" cty:"properties" hcl:"properties"`
-	DiskFormat                  *string           `mapstructure:"disk_format" cty:"disk_format" hcl:"disk_format"`
-	Compression                 *string           `mapstructure:"compression" cty:"compression" hcl:"compression"`
-	Stores                      []string          `mapstructure:"stores" cty:"stores" hcl:"stores"`
-	CopyToStores                []string          `mapstructure:"copy_to_stores" cty:"copy_to_stores" hcl:"copy_to_stores"`
+	Name                        *string            `mapstructure:"name" cty:"name" hcl:"name"`
+	CloudsFile                  *string            `mapstructure:"clouds_file" cty:"clouds_file" hcl:"clouds_file"`
+	AuthURL                     *string            `mapstructure:"auth_url" cty:"auth_url" hcl:"auth_url"`
+	Username                    *string            `mapstructure:"username" cty:"username" hcl:"username"`
+	UserID                      *string            `mapstructure:"user_id" cty:"user_id" hcl:"user_id"`
+	Password                    *secret.Secret     `mapstructure:"password" cty:"password" hcl:"password"`
+	UserDomainID                *string            `mapstructure:"user_domain_id" cty:"user_domain_id" hcl:"user_domain_id"`
+	UserDomainName              *string            `mapstructure:"user_domain_name" cty:"user_domain_name" hcl:"user_domain_name"`
+	ProjectID                   *string            `mapstructure:"project_id" cty:"project_id" hcl:"project_id"`
+	ProjectName                 *string            `mapstructure:"project_name" cty:"project_name" hcl:"project_name"`
+	ProjectDomainID             *string            `mapstructure:"project_domain_id" cty:"project_domain_id" hcl:"project_domain_id"`
+	ProjectDomainName           *string            `mapstructure:"project_domain_name" cty:"project_domain_name" hcl:"project_domain_name"`
+	ApplicationCredentialID     *string            `mapstructure:"application_credential_id" cty:"application_credential_id" hcl:"application_credential_id"`
+	ApplicationCredentialName   *string            `mapstructure:"application_credential_name" cty:"application_credential_name" hcl:"application_credential_name"`
+	ApplicationCredentialSecret *secret.Secret     `mapstructure:"application_credential_secret" cty:"application_credential_secret" hcl:"application_credential_secret"`
+	Token                       *secret.Secret     `mapstructure:"token" cty:"token" hcl:"token"`
+	Region                      *string            `mapstructure:"region" cty:"region" hcl:"region"`
+	Interface                   *string            `mapstructure:"interface" cty:"interface" hcl:"interface"`
+	EndpointType                *string            `mapstructure:"endpoint_type" cty:"endpoint_type" hcl:"endpoint_type"`
+	CACertFile                  *string            `mapstructure:"cacert_file" cty:"cacert_file" hcl:"cacert_file"`
+	ClientCertFile              *string            `mapstructure:"cert_file" cty:"cert_file" hcl:"cert_file"`
+	ClientKeyFile               *string            `mapstructure:"key_file" cty:"key_file" hcl:"key_file"`
+	Insecure                    *bool              `mapstructure:"insecure" cty:"insecure" hcl:"insecure"`
+	ImageName                   *string            `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
+	Visibility                  *string            `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
+	Properties                  map[string]string  `mapstructure:"properties" cty:"properties" hcl:"properties"`
+	DiskFormat                  *string            `mapstructure:"disk_format" cty:"disk_format" hcl:"disk_format"`
+	Compression                 *string            `mapstructure:"compression" cty:"compression" hcl:"compression"`
+	Stores                      []string           `mapstructure:"stores" cty:"stores" hcl:"stores"`
+	CopyToStores                []string           `mapstructure:"copy_to_stores" cty:"copy_to_stores" hcl:"copy_to_stores"`
+	Members                     []FlatMemberConfig `mapstructure:"member" cty:"member" hcl:"member"`
+	PrecacheAggregates          []string           `mapstructure:"precache_aggregates" cty:"precache_aggregates" hcl:"precache_aggregates"`
 }
 
 // FlatMapstructure returns a new FlatCloudConfig.
@@ -85,6 +87,8 @@ func (*FlatCloudConfig) HCL2Spec() map[string]hcldec.Spec {
 		"compression":                   &hcldec.AttrSpec{Name: "compression", Type: cty.String, Required: false},
 		"stores":                        &hcldec.AttrSpec{Name: "stores", Type: cty.List(cty.String), Required: false},
 		"copy_to_stores":                &hcldec.AttrSpec{Name: "copy_to_stores", Type: cty.List(cty.String), Required: false},
+		"member":                        &hcldec.BlockListSpec{TypeName: "member", Nested: hcldec.ObjectSpec((*FlatMemberConfig)(nil).HCL2Spec())},
+		"precache_aggregates":           &hcldec.AttrSpec{Name: "precache_aggregates", Type: cty.List(cty.String), Required: false},
 	}
 	return s
 }

@@ -63,7 +63,8 @@ type Config struct {
 	ImageName string `mapstructure:"image_name"`
 	// Who sees the image: `private` (default), `shared`, `community` or
 	// `public`.
-	Visibility string `mapstructure:"visibility"`
+	Visibility  string `mapstructure:"visibility"`
+	ShareConfig `mapstructure:",squash"`
 	// Tags of the image.
 	Tags []string `mapstructure:"tags"`
 	// Whether Glance refuses to delete the image. Default: false.
@@ -215,6 +216,7 @@ func (c *Config) spec() glance.Spec {
 		Name:            c.ImageName,
 		ContainerFormat: "bare",
 		Visibility:      c.Visibility,
+		Members:         c.projects(),
 		Tags:            c.Tags,
 		Protected:       c.Protected,
 		MinRAM:          c.MinRAM,

@@ -29,6 +29,8 @@ type FlatConfig struct {
 	Upload               *bool                `mapstructure:"upload" cty:"upload" hcl:"upload"`
 	ImageName            *string              `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
 	Visibility           *string              `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
+	Members              []FlatMemberConfig   `mapstructure:"member" cty:"member" hcl:"member"`
+	PrecacheAggregates   []string             `mapstructure:"precache_aggregates" cty:"precache_aggregates" hcl:"precache_aggregates"`
 	Tags                 []string             `mapstructure:"tags" cty:"tags" hcl:"tags"`
 	Protected            *bool                `mapstructure:"protected" cty:"protected" hcl:"protected"`
 	Properties           map[string]string    `mapstructure:"properties" cty:"properties" hcl:"properties"`
@@ -84,6 +86,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"upload":                     &hcldec.AttrSpec{Name: "upload", Type: cty.Bool, Required: false},
 		"image_name":                 &hcldec.AttrSpec{Name: "image_name", Type: cty.String, Required: false},
 		"visibility":                 &hcldec.AttrSpec{Name: "visibility", Type: cty.String, Required: false},
+		"member":                     &hcldec.BlockListSpec{TypeName: "member", Nested: hcldec.ObjectSpec((*FlatMemberConfig)(nil).HCL2Spec())},
+		"precache_aggregates":        &hcldec.AttrSpec{Name: "precache_aggregates", Type: cty.List(cty.String), Required: false},
 		"tags":                       &hcldec.AttrSpec{Name: "tags", Type: cty.List(cty.String), Required: false},
 		"protected":                  &hcldec.AttrSpec{Name: "protected", Type: cty.Bool, Required: false},
 		"properties":                 &hcldec.AttrSpec{Name: "properties", Type: cty.Map(cty.String), Required: false},

@@ -28,6 +28,8 @@ type delivery struct {
 	err    error
 	// retired are the older images and what became of them.
 	retired []glance.Retired
+	// warnings are what went wrong without being the publication's failure.
+	warnings []string
 }
 
 // publish sends the disk to all clouds side by side and notes in the artifact
@@ -72,11 +74,27 @@ func (p *PostProcessor) deliver(ctx context.Context, d *delivery, said *voice) {
 	if d.client, d.err = p.signIn(ctx, d.cloud); d.err != nil {
 		return
 	}
+	sharing := p.config.sharing(d.cloud)
+	guests, err := p.guests(ctx, d, sharing.Members)
+	if err != nil {
+		d.err = err
+		return
+	}
 	if d.image, d.err = d.client.Publish(ctx, d.spec, d.source, said); d.err != nil {
 		return
 	}
 	said.Step(outcome(d.image))
+	if d.err = d.accept(ctx, guests, said); d.err != nil {
+		return
+	}
+	d.precache(ctx, sharing.PrecacheAggregates, said)
 	d.retire(ctx, p.config.Retire, said)
+}
+
+// warn tells what went wrong and keeps it for the report.
+func (d *delivery) warn(said *voice, sentence string) {
+	said.Warn(sentence)
+	d.warnings = append(d.warnings, sentence)
 }
 
 func outcome(image *glance.Image) string {
@@ -168,7 +186,10 @@ func (d *delivery) published() report.Published {
 		return entry
 	}
 	entry.ID, entry.Name, entry.Status, entry.DiskFormat = d.image.ID, d.image.Name, d.image.Status, d.image.DiskFormat
-	entry.Reused = d.image.Reused
+	entry.Reused, entry.Warnings = d.image.Reused, d.warnings
+	for _, r := range d.retired {
+		entry.Retired = append(entry.Retired, report.Retired(r))
+	}
 	entry.Size, entry.HashAlgorithm, entry.HashValue = d.image.Size, d.image.HashAlgo, d.image.HashValue
 	return entry
 }

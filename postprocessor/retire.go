@@ -67,6 +67,6 @@ func (d *delivery) retire(ctx context.Context, how *RetireConfig, said *voice) {
 		said.Step("Retired: " + r.String())
 	}
 	if err != nil {
-		said.Warn(fmt.Sprintf("Image %s is published, but not all older ones could be retired; the next build tries again: %s", d.image.ID, err))
+		d.warn(said, fmt.Sprintf("Image %s is published, but not all older ones could be retired; the next build tries again: %s", d.image.ID, err))
 	}
 }

@@ -19,7 +19,9 @@ import (
 // Client is a signed-in user of one Glance. It may be used by several
 // goroutines at once.
 type Client struct {
-	service  *gophercloud.ServiceClient
+	service *gophercloud.ServiceClient
+	// endpoint says which of a service's addresses in the catalogue is used.
+	endpoint gophercloud.EndpointOpts
 	requests *http.Client
 	transfer *http.Client
 	patience Patience

@@ -58,7 +58,7 @@ func (p *publication) duplicate(ctx context.Context) (*Image, error) {
 
 // alike are the active images that may hold the same data.
 func (p *publication) alike(ctx context.Context) ([]*Image, error) {
-	owner, err := p.project()
+	owner, err := p.Project()
 	if err != nil {
 		return nil, err
 	}
@@ -73,9 +73,9 @@ func (p *publication) alike(ctx context.Context) ([]*Image, error) {
 	}), err
 }
 
-// project returns the ID of the project that the token is for, and so of the
+// Project returns the ID of the project that the token is for, and so of the
 // owner of every image that is created with it.
-func (c *Client) project() (string, error) {
+func (c *Client) Project() (string, error) {
 	result, ok := c.service.GetAuthResult().(interface {
 		ExtractProject() (*tokens.Project, error)
 	})
@@ -123,6 +123,9 @@ func (p *publication) take(ctx context.Context, image *Image, sums Sums) (*Image
 		if err != nil {
 			return nil, fmt.Errorf("bring image %s up to date: %w%s", image.ID, err, adviceOnVisibility(err, p.spec.visibility()))
 		}
+	}
+	if err := p.invite(ctx, image.ID); err != nil {
+		return nil, err
 	}
 	now, err := p.Get(ctx, image.ID)
 	if err != nil {

@@ -102,18 +102,24 @@ func unwrapURL(err error) error {
 
 var markup = regexp.MustCompile(`(?s)<(title|h1|head|style)\b.*?</(title|h1|head|style)>|<[^>]*>`)
 
-// words takes the sentence out of an answer of Keystone ({"error":{"message"}}),
-// of Glance (HTML or {"message"}) or of a proxy between (anything).
+// words takes the sentence out of an answer of Keystone or Nova
+// ({"error":{"message"}}, with many names for error), of Glance (HTML or
+// {"message"}) or of a proxy between (anything).
 func words(body []byte, code int) string {
-	var known struct {
-		Message string `json:"message"`
-		Error   struct {
-			Message string `json:"message"`
-		} `json:"error"`
-	}
 	text := string(body)
-	if json.Unmarshal(body, &known) == nil {
-		text = known.Message + known.Error.Message
+	var direct struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(body, &direct) == nil {
+		text = direct.Message
+	}
+	var below map[string]struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(body, &below) == nil && len(below) == 1 {
+		for _, inner := range below {
+			text = inner.Message
+		}
 	}
 	text = html.UnescapeString(markup.ReplaceAllString(text, " "))
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")

@@ -25,7 +25,7 @@ import (
 
 // fake is a Keystone and a Glance in this process, for the faults that the real
 // ones can not be made to show. Everything that they can show is tested with
-// them. It keeps a list of what was asked, and images as Glance does.
+// them. It stands in for Nova's documented API too, which no test has for real. It keeps a list of what was asked, and images as Glance does.
 type fake struct {
 	t      *testing.T
 	server *httptest.Server
@@ -37,7 +37,11 @@ type fake struct {
 	// lifetime is that of the tokens; 0 means that they do not say.
 	lifetime time.Duration
 	images   map[string]*fakeImage
-	faults   map[string][]fault
+	// compute is the path of Nova's endpoint, which is in no catalogue when it is
+	// empty, and aggregates are what Nova lists.
+	compute    string
+	aggregates []map[string]any
+	faults     map[string][]fault
 }
 
 type fakeImage struct {
@@ -46,7 +50,8 @@ type fakeImage struct {
 	// busy is how many more times the image is shown as saving.
 	busy int
 	// tasks are the statuses and messages of the imports.
-	tasks []map[string]any
+	tasks   []map[string]any
+	members []string
 }
 
 // fault answers one request in the place of the fake. It may call act to have
@@ -97,6 +102,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name, act = "PUT stage", f.put
 	case below == "import":
 		name, act = "POST import", f.startImport
+	case below == "members":
+		name, act = r.Method+" members", f.members
+	case f.compute != "" && strings.HasPrefix(r.URL.Path, f.compute):
+		name, act = f.novaRequest(r), f.nova
 	case below == "tasks":
 		name, act = "GET tasks", f.tasks
 	case strings.HasPrefix(r.URL.Path, "/v2/info/"):
@@ -124,7 +133,12 @@ func (f *fake) token(w http.ResponseWriter, _ *http.Request) {
 	f.mutex.Unlock()
 	w.WriteHeader(http.StatusCreated)
 	endpoint := map[string]string{"region_id": "fake", "interface": "public", "url": f.server.URL}
-	token := map[string]any{"catalog": []any{map[string]any{"type": "image", "endpoints": []any{endpoint}}}}
+	catalogue := []any{map[string]any{"type": "image", "endpoints": []any{endpoint}}}
+	if f.compute != "" {
+		nova := map[string]string{"region_id": "fake", "interface": "public", "url": f.server.URL + f.compute}
+		catalogue = append(catalogue, map[string]any{"type": "compute", "endpoints": []any{nova}})
+	}
+	token := map[string]any{"catalog": catalogue}
 	if f.lifetime > 0 {
 		token["expires_at"] = time.Now().Add(f.lifetime).UTC().Format(gophercloud.RFC3339MilliNoZ) + "Z"
 	}

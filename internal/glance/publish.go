@@ -184,7 +184,7 @@ func (p *publication) rehearse(ctx context.Context) error {
 }
 
 // publish gives the confirmed image its name, visibility, protection and the
-// hashes of its data in one change, and reads back what Glance made of it all.
+// hashes of its data in one change, invites its members, and reads back what Glance made of it all.
 func (p *publication) publish(ctx context.Context, sums Sums) (*Image, error) {
 	p.progress.Step(fmt.Sprintf("naming it %q, visibility %s", p.spec.Name, p.spec.visibility()))
 	patches := []images.Patch{
@@ -198,6 +198,9 @@ func (p *publication) publish(ctx context.Context, sums Sums) (*Image, error) {
 	p.spec.Properties = p.spec.withOwnerSpecified(sums)
 	if err := p.change(ctx, patches...); err != nil {
 		return nil, fmt.Errorf("name the image %q with visibility %s: %w%s", p.spec.Name, p.spec.visibility(), err, adviceOnVisibility(err, p.spec.visibility()))
+	}
+	if err := p.invite(ctx, p.id); err != nil {
+		return nil, err
 	}
 	image, err := p.look(ctx)
 	if err != nil {

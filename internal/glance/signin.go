@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -36,7 +37,8 @@ func SignIn(ctx context.Context, access Access) (*Client, error) {
 	if err := client.authenticate(ctx, identity, found.label); err != nil {
 		return nil, err
 	}
-	if err := client.locate(endpoint); err != nil {
+	client.endpoint = endpoint
+	if err := client.locate(); err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, found.label)
 	}
 	if err := client.reach(ctx); err != nil {
@@ -146,21 +148,9 @@ func keystoneError(doing string, err error) error {
 // versionSuffix is what some catalogues append to Glance's endpoint.
 var versionSuffix = regexp.MustCompile(`/v\d+(\.\d+)?/?$`)
 
-// locate finds Glance in the catalogue that came with the token. It asks no
-// server, unlike gophercloud's own look-up, which does and can not be cancelled.
-func (c *Client) locate(wanted gophercloud.EndpointOpts) error {
-	result, ok := c.service.GetAuthResult().(interface {
-		ExtractServiceCatalog() (*tokens.ServiceCatalog, error)
-	})
-	if !ok {
-		return errors.New("find Glance: this Keystone speaks only the v2 API, which is not supported")
-	}
-	catalogue, err := result.ExtractServiceCatalog()
-	if err != nil {
-		return fmt.Errorf("find Glance: read the catalogue: %w", err)
-	}
-	byRegion := imageEndpoints(catalogue, string(wanted.Availability))
-	url, err := choose(byRegion, wanted.Region, string(wanted.Availability))
+// locate finds Glance in the catalogue.
+func (c *Client) locate() error {
+	url, err := c.catalogued("image", "Glance")
 	if err != nil {
 		return fmt.Errorf("find Glance: %w", err)
 	}
@@ -169,11 +159,33 @@ func (c *Client) locate(wanted gophercloud.EndpointOpts) error {
 	return nil
 }
 
-// imageEndpoints returns the first image endpoint of each region.
-func imageEndpoints(catalogue *tokens.ServiceCatalog, availability string) map[string]string {
+// catalogued returns the address of a service in the catalogue that came with
+// the token. It asks no server, unlike gophercloud's own look-up, which does and
+// can not be cancelled.
+func (c *Client) catalogued(kind, name string) (string, error) {
+	result, ok := c.service.GetAuthResult().(interface {
+		ExtractServiceCatalog() (*tokens.ServiceCatalog, error)
+	})
+	if !ok {
+		return "", errors.New("this Keystone speaks only the v2 API, which is not supported")
+	}
+	catalogue, err := result.ExtractServiceCatalog()
+	if err != nil {
+		return "", fmt.Errorf("read the catalogue: %w", err)
+	}
+	availability := string(c.endpoint.Availability)
+	byRegion := endpoints(catalogue, kind, availability)
+	if len(byRegion) == 0 {
+		return "", fmt.Errorf("the catalogue has no %s endpoint of type %s; does the user's project have access to %s?", availability, kind, name)
+	}
+	return choose(byRegion, c.endpoint.Region, availability+" "+kind)
+}
+
+// endpoints returns the first endpoint of a kind of service in each region.
+func endpoints(catalogue *tokens.ServiceCatalog, kind, availability string) map[string]string {
 	urls := map[string]string{}
 	for _, entry := range catalogue.Entries {
-		if entry.Type != "image" {
+		if entry.Type != kind {
 			continue
 		}
 		for _, endpoint := range entry.Endpoints {
@@ -190,12 +202,10 @@ func imageEndpoints(catalogue *tokens.ServiceCatalog, availability string) map[s
 	return urls
 }
 
-func choose(byRegion map[string]string, region, availability string) (string, error) {
-	var regions []string
-	for name := range byRegion {
-		regions = append(regions, name)
-	}
-	slices.Sort(regions)
+// choose takes the region's endpoint, or the only one; what says which kind they
+// are of.
+func choose(byRegion map[string]string, region, what string) (string, error) {
+	regions := slices.Sorted(maps.Keys(byRegion))
 	if region == "" && len(regions) == 1 {
 		region = regions[0]
 	}
@@ -203,12 +213,10 @@ func choose(byRegion map[string]string, region, availability string) (string, er
 	switch {
 	case ok:
 		return url, nil
-	case len(regions) == 0:
-		return "", fmt.Errorf("the catalogue has no %s endpoint of type image; does the user's project have access to Glance?", availability)
 	case region == "":
-		return "", fmt.Errorf("the catalogue has %s image endpoints in the regions %s: say which one with region", availability, quoted(regions))
+		return "", fmt.Errorf("the catalogue has %s endpoints in the regions %s: say which one with region", what, quoted(regions))
 	}
-	return "", fmt.Errorf("the catalogue has no %s image endpoint in region %q; it has them in %s", availability, region, quoted(regions))
+	return "", fmt.Errorf("the catalogue has no %s endpoint in region %q; it has them in %s", what, region, quoted(regions))
 }
 
 // reach makes sure that Glance is there and takes the token.

@@ -26,6 +26,9 @@ type Spec struct {
 	Visibility string
 	// Protected keeps the image from being deleted until it is lifted.
 	Protected bool
+	// Members are the IDs of the projects that a shared image is shared with.
+	// They see it in their lists once they have accepted it.
+	Members []string
 	// Tags are set beside ManagedTag, each 1 to 255 characters.
 	Tags []string
 	// Properties are all further properties. Glance takes only strings.
@@ -67,6 +70,7 @@ func (s Spec) Validate() error {
 		checkCount("min_ram", "MiB", s.MinRAM),
 		checkOneOf("on_duplicate", string(s.onDuplicate()), []string{string(DuplicateReuse), string(DuplicateUpload), string(DuplicateFail)}),
 		s.Sending.Validate(),
+		s.checkMembers(),
 	}
 	for _, tag := range s.Tags {
 		mistakes = append(mistakes, checkText("tag", tag))

@@ -62,6 +62,7 @@ func TestWordsAreTakenOutOfAnAnswer(t *testing.T) {
 		want string
 	}{
 		"Keystone":          {`{"error":{"code":401,"message":"The request you have made requires authentication."}}`, "The request you have made requires authentication."},
+		"Nova":              {`{"computeFault": {"code": 406, "message": "Version 2.81 is not supported by the API."}}`, "Version 2.81 is not supported by the API."},
 		"Glance, JSON":      {`{"message": "You are not permitted.<br /><br />\n\n\n", "code": "413"}`, "You are not permitted."},
 		"Glance, HTML":      {"<html>\n <head>\n  <title>413 Request Entity Too Large</title>\n </head>\n <body>\n  <h1>413 Request Entity Too Large</h1>\n  Denying attempt to upload image &amp; more<br /><br />\n </body>\n</html>", "Denying attempt to upload image & more"},
 		"plain text":        {"413 Request Entity Too Large\n\nno space\n", "no space"},

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
@@ -201,5 +202,19 @@ func publishedIn(p Published) []named {
 	if p.ID != "" {
 		facts = append(facts, named{"Size", Bytes(p.Size)}, named{p.HashAlgorithm, p.HashValue})
 	}
+	for _, r := range p.Retired {
+		facts = append(facts, named{"Older image", r.inWords()})
+	}
+	for _, warning := range p.Warnings {
+		facts = append(facts, named{"Warning", warning})
+	}
 	return known(facts)
+}
+
+func (r Retired) inWords() string {
+	became := slices.Clone(r.Done)
+	if r.Left != "" {
+		became = append(became, "left alone, since "+r.Left)
+	}
+	return fmt.Sprintf("%s (%s): %s", r.Name, r.ID, strings.Join(became, ", "))
 }

@@ -89,6 +89,21 @@ type Published struct {
 	Size          int64  `json:"size"`
 	HashAlgorithm string `json:"os_hash_algo"`
 	HashValue     string `json:"os_hash_value"`
+	// Retired are the older images that the image takes the place of.
+	Retired []Retired `json:"retired,omitempty"`
+	// Warnings are what could not be done once the image was published.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Retired is an older image and what became of it.
+type Retired struct {
+	ID string `json:"id"`
+	// Name is the one that it has now, or had when it was deleted.
+	Name string `json:"name"`
+	// Done lists in their order: renamed, hidden, deactivated, deleted.
+	Done []string `json:"done,omitempty"`
+	// Left says why the image was left as it is, or was not done with.
+	Left string `json:"left,omitempty"`
 }
 
 // Inspect opens the image at path, inspects it, and starts the report on it.
