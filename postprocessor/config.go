@@ -68,10 +68,8 @@ type Config struct {
 	// Tags of the image.
 	Tags []string `mapstructure:"tags"`
 	// Whether Glance refuses to delete the image. Default: false.
-	Protected bool `mapstructure:"protected"`
-	// Properties of the image. They win over the derived ones; an empty value
-	// leaves a derived property out.
-	Properties map[string]string `mapstructure:"properties"`
+	Protected        bool `mapstructure:"protected"`
+	PropertiesConfig `mapstructure:",squash"`
 	// The smallest flavor disk in GiB. Default: the disk's virtual size.
 	MinDisk int `mapstructure:"min_disk"`
 	// The least memory in MiB that a flavor must have. Default: 0, no limit.
@@ -169,7 +167,7 @@ func (c *Config) validate() error {
 	}
 	for _, err := range []error{
 		c.UploadConfig.mistakes(), c.FormatConfig.mistakes(), c.Signature.mistakes(), c.Retire.mistakes(),
-		c.cloudMistakes(), c.specMistakes(), c.Prove.prepare(),
+		c.cloudMistakes(), c.specMistakes(), c.propertyMistakes(), c.Prove.prepare(),
 	} {
 		if err != nil {
 			mistakes = packersdk.MultiErrorAppend(mistakes, err)
@@ -220,7 +218,7 @@ func (c *Config) spec() glance.Spec {
 		Tags:            c.Tags,
 		Protected:       c.Protected,
 		MinRAM:          c.MinRAM,
-		Properties:      c.Properties,
+		Properties:      c.said(),
 		OnDuplicate:     glance.OnDuplicate(c.OnDuplicate),
 		Sending:         c.sending(),
 	}

@@ -34,6 +34,8 @@ type FlatConfig struct {
 	Tags                 []string             `mapstructure:"tags" cty:"tags" hcl:"tags"`
 	Protected            *bool                `mapstructure:"protected" cty:"protected" hcl:"protected"`
 	Properties           map[string]string    `mapstructure:"properties" cty:"properties" hcl:"properties"`
+	PropertiesFrom       *string              `mapstructure:"properties_from" cty:"properties_from" hcl:"properties_from"`
+	Profile              *string              `mapstructure:"profile" cty:"profile" hcl:"profile"`
 	MinDisk              *int                 `mapstructure:"min_disk" cty:"min_disk" hcl:"min_disk"`
 	MinRAM               *int                 `mapstructure:"min_ram" cty:"min_ram" hcl:"min_ram"`
 	UploadMethod         *string              `mapstructure:"upload_method" cty:"upload_method" hcl:"upload_method"`
@@ -91,6 +93,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"tags":                       &hcldec.AttrSpec{Name: "tags", Type: cty.List(cty.String), Required: false},
 		"protected":                  &hcldec.AttrSpec{Name: "protected", Type: cty.Bool, Required: false},
 		"properties":                 &hcldec.AttrSpec{Name: "properties", Type: cty.Map(cty.String), Required: false},
+		"properties_from":            &hcldec.AttrSpec{Name: "properties_from", Type: cty.String, Required: false},
+		"profile":                    &hcldec.AttrSpec{Name: "profile", Type: cty.String, Required: false},
 		"min_disk":                   &hcldec.AttrSpec{Name: "min_disk", Type: cty.Number, Required: false},
 		"min_ram":                    &hcldec.AttrSpec{Name: "min_ram", Type: cty.Number, Required: false},
 		"upload_method":              &hcldec.AttrSpec{Name: "upload_method", Type: cty.String, Required: false},

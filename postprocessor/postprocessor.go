@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/convert"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
@@ -55,6 +53,9 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 }
 
 func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (_ *Artifact, err error) {
+	if err := p.loadProperties(); err != nil {
+		return nil, err
+	}
 	path, err := pickDisk(source, p.config.DiskFile)
 	if err != nil {
 		return nil, err
@@ -73,6 +74,9 @@ func (p *PostProcessor) process(ctx context.Context, ui packersdk.Ui, source pac
 	// The report is written whatever comes of the image: who reads it wants to
 	// know why. That it can be written is known before anything is uploaded.
 	if err := p.writeReport(artifact); err != nil {
+		return nil, err
+	}
+	if err := p.checkProfile(rep); err != nil {
 		return nil, err
 	}
 	if err := p.gate(ui, rep.Failing()); err != nil {
@@ -108,7 +112,9 @@ func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path strin
 		return nil, err
 	}
 	rep.Require = p.config.require
-	rep.Properties = property.Override(rep.Properties, p.userProperties())
+	if err := p.describe(rep); err != nil {
+		return nil, err
+	}
 	if p.config.GuestReport != "" {
 		if err := rep.AddGuest(p.config.GuestReport); err != nil {
 			return nil, fmt.Errorf("guest_report: %w", err)
@@ -120,17 +126,6 @@ func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path strin
 	}
 	ui.Say(table.String())
 	return rep, nil
-}
-
-func (p *PostProcessor) userProperties() map[string]string {
-	user := map[string]string{}
-	for name, value := range p.config.Properties {
-		user[name] = value
-	}
-	if p.config.MinDisk > 0 {
-		user[property.MinDisk] = strconv.Itoa(p.config.MinDisk)
-	}
-	return user
 }
 
 // gate ends the build when a requirement is not met, unless the template only

@@ -19,19 +19,24 @@ type Property struct {
 }
 
 // MinDisk names the one derived value that is an attribute of the image in
-// Glance and not an extra property: the smallest flavor disk, in GiB.
-const MinDisk = "min_disk"
+// Glance and not an extra property: the smallest flavor disk, in GiB. MinRAM,
+// in MiB, is another, which nothing derives.
+const (
+	MinDisk = "min_disk"
+	MinRAM  = "min_ram"
+)
 
-// Override returns the derived properties with the user's in their places: the
-// user's value always wins, and an empty one leaves the property out.
-func Override(derived []Property, user map[string]string) []Property {
+// Override returns the derived properties with the user's in their places, for
+// the reason that tells where the user said so: the user's value always wins,
+// and an empty one leaves the property out.
+func Override(derived []Property, user map[string]string, reason string) []Property {
 	kept := slices.DeleteFunc(slices.Clone(derived), func(p Property) bool {
 		_, ok := user[p.Name]
 		return ok
 	})
 	for _, name := range slices.Sorted(maps.Keys(user)) {
 		if value := user[name]; value != "" {
-			kept = append(kept, Property{Name: name, Value: value, Reason: "set in the template"})
+			kept = append(kept, Property{Name: name, Value: value, Reason: reason})
 		}
 	}
 	slices.SortStableFunc(kept, byName)

@@ -104,7 +104,7 @@ func TestDeriveOnePropertyFromOneFact(t *testing.T) {
 
 func TestOverrideLetsTheUserWin(t *testing.T) {
 	derived := []Property{{"architecture", "x86_64", "ELF"}, {"min_disk", "2", "size"}, {"os_type", "linux", "root"}}
-	got := Override(derived, map[string]string{"min_disk": "10", "os_type": "", "hw_disk_bus": "scsi"})
+	got := Override(derived, map[string]string{"min_disk": "10", "os_type": "", "hw_disk_bus": "scsi"}, "set in the template")
 	want := []Property{
 		{"architecture", "x86_64", "ELF"},
 		{"hw_disk_bus", "scsi", "set in the template"},

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk"
-	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/document"
 	guestreport "github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
@@ -176,16 +175,4 @@ func (r *Report) Failing() []requirement.Finding {
 // counts reports whether the requirement of f must be met.
 func (r *Report) counts(f requirement.Finding) bool {
 	return f.Requirement().Level == requirement.Required || slices.Contains(r.Require, f.ID)
-}
-
-// PropertiesSchema names the properties document and its version.
-const PropertiesSchema = "openstack-ready/properties/v1"
-
-// SaveProperties writes the properties alone to the file at path, for those
-// who publish the image by other means.
-func SaveProperties(path string, properties []property.Property) error {
-	return document.Save(path, struct {
-		Schema     string              `json:"schema"`
-		Properties []property.Property `json:"properties"`
-	}{PropertiesSchema, properties})
 }
