@@ -107,7 +107,7 @@ func handling() map[string]kind {
 		"hypervisor_type":           hypervisors(),
 		"img_hv_type":               hypervisors(),
 		"img_config_drive":          oneOf("optional", "mandatory"),
-		"img_type":                  oneOf("whole-disk", "partition"), // ironic/common/image_service.py
+		"img_type":                  oneOf("whole-disk", "partition"), // ironic/common/images.py
 		"img_compression_level":     number(1, 9),
 		"img_signature_hash_method": oneOf("SHA-224", "SHA-256", "SHA-384", "SHA-512"),
 		"img_signature_key_type": oneOf("DSA", "ECC_SECP384R1", "ECC_SECP521R1", "ECC_SECT409K1", "ECC_SECT409R1",

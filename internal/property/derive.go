@@ -18,6 +18,7 @@ func Derive(f inspect.Facts) []Property {
 	derived = append(derived, minDisk(f.Disk.VirtualSize))
 	for _, rule := range []func(inspect.Facts) (Property, bool){
 		architecture, osDistro, osVersion, firmwareType, cloudInitInstalled, adminUser, guestAgent,
+		imageType, rootUUID,
 	} {
 		if p, ok := rule(f); ok {
 			derived = append(derived, p)
@@ -140,4 +141,23 @@ func guestAgent(f inspect.Facts) (Property, bool) {
 		Name: "hw_qemu_guest_agent", Value: "yes",
 		Reason: "qemu-guest-agent is installed and starts when Nova offers its device",
 	}, f.GuestAgent.Installed && f.GuestAgent.Enabled
+}
+
+// imageType tells Ironic to write the image over the whole disk and to look for
+// no kernel beside it (ironic/common/images.py,
+// is_whole_disk_image).
+func imageType(f inspect.Facts) (Property, bool) {
+	return Property{
+		Name: "img_type", Value: "whole-disk",
+		Reason: "the disk has a partition table; Ironic reads it",
+	}, f.Partitions != nil
+}
+
+// rootUUID is where Ironic installs the boot loader for software RAID. On LVM
+// it would find no partition with it.
+func rootUUID(f inspect.Facts) (Property, bool) {
+	return Property{
+		Name: "rootfs_uuid", Value: f.Root.UUID,
+		Reason: "the UUID of the root file system; Ironic reads it for software RAID",
+	}, f.Root.Volume == "" && uuid().holds(f.Root.UUID)
 }
