@@ -203,6 +203,14 @@ func (l *layout) noRoot() error {
 	if l.table.Kind == partition.None && l.volumes[0].kind == "" {
 		return errors.New("no partition table and no file system was found on the disk")
 	}
+	for _, v := range l.volumes {
+		if v.fs == nil || v.err != nil {
+			continue
+		}
+		if _, err := newTree(v.fs).stat("/etc"); err != nil && !absent(err) {
+			v.err = err
+		}
+	}
 	read := strings.Join(slices.Sorted(maps.Keys(openers)), ", ")
 	return fmt.Errorf("no root file system was found: one with /etc/os-release that is read (%s); seen were: %s", read, describe(l.volumes))
 }
