@@ -144,8 +144,7 @@ func guestAgent(f inspect.Facts) (Property, bool) {
 }
 
 // imageType tells Ironic to write the image over the whole disk and to look for
-// no kernel beside it (ironic/common/images.py,
-// is_whole_disk_image).
+// no kernel beside it (ironic/common/images.py, is_whole_disk_image).
 func imageType(f inspect.Facts) (Property, bool) {
 	return Property{
 		Name: "img_type", Value: "whole-disk",

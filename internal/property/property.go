@@ -1,5 +1,5 @@
 // Package property derives the properties of a Glance image from what an
-// inspection saw in it, each with its reason.
+// inspection saw in it, each with its reason, and checks those that people set.
 package property
 
 import (
