@@ -111,7 +111,8 @@ func (c *console) said() (text string, silent time.Duration) {
 var (
 	escapes    = regexp.MustCompile(`\x1b(\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_]|\][^\x07\x1b]*(\x07|\x1b\\))`)
 	kernelLine = regexp.MustCompile(`(?m)^\[ *\d+\.\d{6}\] .*$`)
-	loginLine  = regexp.MustCompile(`(?m)^\S* ?login: ?$`)
+	// loginLine is often followed by what the kernel says late.
+	loginLine = regexp.MustCompile(`(?m)^\S* ?login: ?($|\[ *\d+\.\d{6}\])`)
 	// stuck is what is said by a machine that will come no further.
 	stuck = regexp.MustCompile(`(?m)^.*(Kernel panic - not syncing|VFS: Unable to mount root|Entering emergency mode|` +
 		`You are in emergency mode|ALERT! .* does not exist|^grub rescue>|No bootable device|^\(initramfs\)).*$`)

@@ -187,6 +187,20 @@ func TestTwoInstancesWithOneHostKeyAreTold(t *testing.T) {
 	}
 }
 
+func TestLoginIsSeenAmongTheKernelsWords(t *testing.T) {
+	for said, want := range map[string]bool{
+		"proof-1 login: ": true,
+		"\nlocalhost login: [   50.292567] kvm: late\n": true,
+		"login:":                                 true,
+		"Last login: Wed Nov 25 04:50:29":        false,
+		"[  OK  ] Reached target Login Prompts.": false,
+	} {
+		if got := loginLine.MatchString(said); got != want {
+			t.Errorf("%q: got %v, want %v", said, got, want)
+		}
+	}
+}
+
 func TestWitnessIsReadAmongOthersWords(t *testing.T) {
 	const nonce = "0123456789abcdef"
 	whole := nonce + " begin 1\r\n" + nonce + " hostname proof-1\r\n" + nonce + " listen 0016\r\n" + nonce + " end 2\r\n"
