@@ -43,13 +43,19 @@ fuzz() {
       -test.fuzzcachedir "$cache/$1/$2" </dev/null >"$work/log" 2>&1
   ) || status=$?
   runs=$(sed -n 's/.*execs: \([0-9]*\) .*/\1/p' "$work/log" | tail -n 1)
-  if [ "$status" -eq 0 ]; then
+  if [ "$status" -eq 0 ] || only_late; then
     printf '%-34s %-20s %12s runs\n' "$1" "$2" "${runs:-no}"
     return 0
   fi
   printf '%-34s %-20s FAILED\n' "$1" "$2"
   cat "$work/log"
   return 1
+}
+
+# only_late: Go calls it a failure when its time is over while a worker is busy
+# (golang/go#75804). A real finding has an input, which Go writes down.
+only_late() {
+  grep -q '^    context deadline exceeded$' "$work/log" && ! grep -q 'Failing input written' "$work/log"
 }
 
 main
