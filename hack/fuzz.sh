@@ -52,8 +52,8 @@ fuzz() {
   return 1
 }
 
-# only_late: Go calls it a failure when its time is over while a worker is busy
-# (golang/go#75804). A real finding has an input, which Go writes down.
+# only_late: Go calls it a failure when its time is over while a worker is busy.
+# A real finding has an input, which Go writes down.
 only_late() {
   grep -q '^    context deadline exceeded$' "$work/log" && ! grep -q 'Failing input written' "$work/log"
 }
