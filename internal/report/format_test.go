@@ -16,6 +16,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 	"github.com/xeipuuv/gojsonschema"
 
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/property"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
@@ -191,5 +192,20 @@ func TestColoursAreAroundWordsAlone(t *testing.T) {
 	}
 	if got := steering.ReplaceAllString(coloured.String(), ""); got != plain.String() {
 		t.Errorf("without its colours the table is\n%s\nwant\n%s", got, &plain)
+	}
+}
+
+func TestAWideValueHasALineOfItsOwn(t *testing.T) {
+	var b strings.Builder
+	writeProperties(&b, []property.Property{
+		{Name: "os_type", Value: "linux", Reason: "it is Linux"},
+		{Name: "rootfs_uuid", Value: "ba5c1e25-3898-49e9-b11a-8358acbca63f", Reason: "the UUID of the root file system"},
+	})
+	want := "PROPERTY     VALUE                 BECAUSE\n" +
+		"os_type      linux                 it is Linux\n" +
+		"rootfs_uuid  ba5c1e25-3898-49e9-b11a-8358acbca63f\n" +
+		"                                   the UUID of the root file system\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }

@@ -192,9 +192,14 @@ func writeProperties(b *strings.Builder, properties []property.Property) {
 		valueColumn = max(valueColumn, min(len(p.Value), 20)+2)
 	}
 	fmt.Fprintf(b, "%-*s%-*s%s\n", nameColumn, "PROPERTY", valueColumn, "VALUE", "BECAUSE")
+	hanging := strings.Repeat(" ", nameColumn+valueColumn)
 	for _, p := range properties {
 		head := fmt.Sprintf("%-*s%-*s", nameColumn, printable(p.Name), valueColumn, printable(p.Value))
-		b.WriteString(paragraph(head, strings.Repeat(" ", nameColumn+valueColumn), p.Reason))
+		if utf8.RuneCountInString(head) > len(hanging) { // The value is wider than its column.
+			b.WriteString(strings.TrimRight(head, " ") + "\n")
+			head = hanging
+		}
+		b.WriteString(paragraph(head, hanging, p.Reason))
 	}
 }
 
