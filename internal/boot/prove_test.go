@@ -14,12 +14,24 @@ import (
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
 
-// blank is a disk without a system, and a folder for all temporary files; a
-// socket's path must be short.
+// blank is a disk without a system, and the folder for all temporary files.
 func blank(t *testing.T) (options Options, temp string) {
 	t.Helper()
 	needPrograms(t, "qemu-system-x86_64", "qemu-system-x86", "qemu-img", "qemu-utils")
 	path := filepath.Join(t.TempDir(), "blank.raw") // Before TMPDIR changes, which it follows.
+	temp = tempFolder(t)
+	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	facts := &inspect.Facts{Architecture: "x86_64"}
+	facts.Disk.Format, facts.Disk.VirtualSize = disk.FormatRaw, 1<<20
+	return Options{Image: path, Facts: facts, Memory: MinMemory, CPUs: 1}, temp
+}
+
+// tempFolder is one for all temporary files of the test; a socket's path in it
+// must be short.
+func tempFolder(t *testing.T) string {
+	t.Helper()
 	temp, err := os.MkdirTemp("/tmp", "b")
 	if err != nil {
 		t.Fatal(err)
@@ -30,12 +42,7 @@ func blank(t *testing.T) (options Options, temp string) {
 		}
 	})
 	t.Setenv("TMPDIR", temp)
-	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	facts := &inspect.Facts{Architecture: "x86_64"}
-	facts.Disk.Format, facts.Disk.VirtualSize = disk.FormatRaw, 1<<20
-	return Options{Image: path, Facts: facts, Memory: MinMemory, CPUs: 1}, temp
+	return temp
 }
 
 // expectNothingLeft looks for files, and for programs that were given one.
