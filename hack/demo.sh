@@ -1,6 +1,8 @@
 #!/bin/sh
 # The main job, end to end, on real parts: an unready Debian disk becomes an
-# image in a real Glance. Run by "make demo", which sets Packer's folders.
+# image in a real Glance. Run by "make demo" and "make demo-release", which set
+# Packer's folders. Usage: hack/demo.sh dev|install-release, the make target that
+# installs the plugin.
 # What it makes stays in .build/demo; a second run takes the base image, the
 # tools and the cloud's database from there.
 set -eu
@@ -15,6 +17,7 @@ packer=$build/tools/packer
 plugin=$build/packer-plugin-openstack-ready
 
 main() {
+  [ $# -eq 1 ] || fail "usage: hack/demo.sh dev|install-release"
   cd "$checkout"
   mkdir -p "$dir"
   exec 8>"$dir/lock"
@@ -24,7 +27,7 @@ main() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   step "Debian packages" "$hack/packages.sh" demo cloud
-  step "tools and plugin" "${MAKE:-make}" --no-print-directory dev
+  step "tools and plugin" "${MAKE:-make}" --no-print-directory "$1"
   step "base image" "$hack/base-image.sh" "$base"
   step "what the base image lacks" inspect_base
   step "Keystone and Glance" start_cloud
@@ -125,4 +128,4 @@ fail() {
   exit 1
 }
 
-main
+main "$@"
