@@ -36,8 +36,13 @@ type Config struct {
 	// anything is uploaded, `warn` says so and goes on.
 	OnUnmet string `mapstructure:"on_unmet"`
 	// The file that the provisioner wrote with its own option `report`, to show
-	// the guest's findings beside those of the disk. They count like these.
+	// the guest's findings beside those of the disk. They count like these. One
+	// that another run of Packer wrote, or that tells of another source of the
+	// template, is an error: it would tell of another disk.
 	GuestReport string `mapstructure:"guest_report"`
+	// Take a `guest_report` of another run or source too, where it is known to
+	// tell of this disk: the disk was built before, say. Default: `false`.
+	GuestReportOfAnyBuild bool `mapstructure:"guest_report_of_any_build"`
 	// A file to write the whole report to: as a page for people where its name
 	// ends in `.html`, as JUnit's XML in `.xml`, as SARIF in `.sarif`, else as
 	// JSON. Default: none is written.

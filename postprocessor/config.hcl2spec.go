@@ -10,51 +10,52 @@ import (
 // FlatConfig is an auto-generated flat version of Config.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatConfig struct {
-	PackerBuildName      *string              `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
-	PackerBuilderType    *string              `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
-	PackerCoreVersion    *string              `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
-	PackerDebug          *bool                `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
-	PackerForce          *bool                `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
-	PackerOnError        *string              `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
-	PackerUserVars       map[string]string    `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
-	PackerSensitiveVars  []string             `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
-	DiskFile             *string              `mapstructure:"disk_file" cty:"disk_file" hcl:"disk_file"`
-	Require              []string             `mapstructure:"require" cty:"require" hcl:"require"`
-	OnUnmet              *string              `mapstructure:"on_unmet" cty:"on_unmet" hcl:"on_unmet"`
-	GuestReport          *string              `mapstructure:"guest_report" cty:"guest_report" hcl:"guest_report"`
-	Report               *string              `mapstructure:"report" cty:"report" hcl:"report"`
-	PropertiesFile       *string              `mapstructure:"properties_file" cty:"properties_file" hcl:"properties_file"`
-	Clouds               []FlatCloudConfig    `mapstructure:"cloud" cty:"cloud" hcl:"cloud"`
-	OnCloudError         *string              `mapstructure:"on_cloud_error" cty:"on_cloud_error" hcl:"on_cloud_error"`
-	Upload               *bool                `mapstructure:"upload" cty:"upload" hcl:"upload"`
-	ImageName            *string              `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
-	Visibility           *string              `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
-	Members              []FlatMemberConfig   `mapstructure:"member" cty:"member" hcl:"member"`
-	PrecacheAggregates   []string             `mapstructure:"precache_aggregates" cty:"precache_aggregates" hcl:"precache_aggregates"`
-	Tags                 []string             `mapstructure:"tags" cty:"tags" hcl:"tags"`
-	Protected            *bool                `mapstructure:"protected" cty:"protected" hcl:"protected"`
-	Properties           map[string]string    `mapstructure:"properties" cty:"properties" hcl:"properties"`
-	PropertiesFrom       *string              `mapstructure:"properties_from" cty:"properties_from" hcl:"properties_from"`
-	Profile              *string              `mapstructure:"profile" cty:"profile" hcl:"profile"`
-	MinDisk              *int                 `mapstructure:"min_disk" cty:"min_disk" hcl:"min_disk"`
-	MinRAM               *int                 `mapstructure:"min_ram" cty:"min_ram" hcl:"min_ram"`
-	UploadMethod         *string              `mapstructure:"upload_method" cty:"upload_method" hcl:"upload_method"`
-	WebDownloadURL       *string              `mapstructure:"web_download_url" cty:"web_download_url" hcl:"web_download_url"`
-	Stores               []string             `mapstructure:"stores" cty:"stores" hcl:"stores"`
-	AllStores            *bool                `mapstructure:"all_stores" cty:"all_stores" hcl:"all_stores"`
-	AllStoresMustSucceed *bool                `mapstructure:"all_stores_must_succeed" cty:"all_stores_must_succeed" hcl:"all_stores_must_succeed"`
-	CopyToStores         []string             `mapstructure:"copy_to_stores" cty:"copy_to_stores" hcl:"copy_to_stores"`
-	IdleTimeout          *string              `mapstructure:"idle_timeout" cty:"idle_timeout" hcl:"idle_timeout"`
-	AnswerTimeout        *string              `mapstructure:"answer_timeout" cty:"answer_timeout" hcl:"answer_timeout"`
-	ImportTimeout        *string              `mapstructure:"import_timeout" cty:"import_timeout" hcl:"import_timeout"`
-	UploadAttempts       *int                 `mapstructure:"upload_attempts" cty:"upload_attempts" hcl:"upload_attempts"`
-	DiskFormat           *string              `mapstructure:"disk_format" cty:"disk_format" hcl:"disk_format"`
-	Compression          *string              `mapstructure:"compression" cty:"compression" hcl:"compression"`
-	Prove                *FlatProveConfig     `mapstructure:"prove" cty:"prove" hcl:"prove"`
-	OnDuplicate          *string              `mapstructure:"on_duplicate" cty:"on_duplicate" hcl:"on_duplicate"`
-	Signature            *FlatSignatureConfig `mapstructure:"signature" cty:"signature" hcl:"signature"`
-	Retire               *FlatRetireConfig    `mapstructure:"retire" cty:"retire" hcl:"retire"`
-	Timeout              *string              `mapstructure:"timeout" cty:"timeout" hcl:"timeout"`
+	PackerBuildName       *string              `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
+	PackerBuilderType     *string              `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
+	PackerCoreVersion     *string              `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
+	PackerDebug           *bool                `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
+	PackerForce           *bool                `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
+	PackerOnError         *string              `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
+	PackerUserVars        map[string]string    `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
+	PackerSensitiveVars   []string             `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
+	DiskFile              *string              `mapstructure:"disk_file" cty:"disk_file" hcl:"disk_file"`
+	Require               []string             `mapstructure:"require" cty:"require" hcl:"require"`
+	OnUnmet               *string              `mapstructure:"on_unmet" cty:"on_unmet" hcl:"on_unmet"`
+	GuestReport           *string              `mapstructure:"guest_report" cty:"guest_report" hcl:"guest_report"`
+	GuestReportOfAnyBuild *bool                `mapstructure:"guest_report_of_any_build" cty:"guest_report_of_any_build" hcl:"guest_report_of_any_build"`
+	Report                *string              `mapstructure:"report" cty:"report" hcl:"report"`
+	PropertiesFile        *string              `mapstructure:"properties_file" cty:"properties_file" hcl:"properties_file"`
+	Clouds                []FlatCloudConfig    `mapstructure:"cloud" cty:"cloud" hcl:"cloud"`
+	OnCloudError          *string              `mapstructure:"on_cloud_error" cty:"on_cloud_error" hcl:"on_cloud_error"`
+	Upload                *bool                `mapstructure:"upload" cty:"upload" hcl:"upload"`
+	ImageName             *string              `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
+	Visibility            *string              `mapstructure:"visibility" cty:"visibility" hcl:"visibility"`
+	Members               []FlatMemberConfig   `mapstructure:"member" cty:"member" hcl:"member"`
+	PrecacheAggregates    []string             `mapstructure:"precache_aggregates" cty:"precache_aggregates" hcl:"precache_aggregates"`
+	Tags                  []string             `mapstructure:"tags" cty:"tags" hcl:"tags"`
+	Protected             *bool                `mapstructure:"protected" cty:"protected" hcl:"protected"`
+	Properties            map[string]string    `mapstructure:"properties" cty:"properties" hcl:"properties"`
+	PropertiesFrom        *string              `mapstructure:"properties_from" cty:"properties_from" hcl:"properties_from"`
+	Profile               *string              `mapstructure:"profile" cty:"profile" hcl:"profile"`
+	MinDisk               *int                 `mapstructure:"min_disk" cty:"min_disk" hcl:"min_disk"`
+	MinRAM                *int                 `mapstructure:"min_ram" cty:"min_ram" hcl:"min_ram"`
+	UploadMethod          *string              `mapstructure:"upload_method" cty:"upload_method" hcl:"upload_method"`
+	WebDownloadURL        *string              `mapstructure:"web_download_url" cty:"web_download_url" hcl:"web_download_url"`
+	Stores                []string             `mapstructure:"stores" cty:"stores" hcl:"stores"`
+	AllStores             *bool                `mapstructure:"all_stores" cty:"all_stores" hcl:"all_stores"`
+	AllStoresMustSucceed  *bool                `mapstructure:"all_stores_must_succeed" cty:"all_stores_must_succeed" hcl:"all_stores_must_succeed"`
+	CopyToStores          []string             `mapstructure:"copy_to_stores" cty:"copy_to_stores" hcl:"copy_to_stores"`
+	IdleTimeout           *string              `mapstructure:"idle_timeout" cty:"idle_timeout" hcl:"idle_timeout"`
+	AnswerTimeout         *string              `mapstructure:"answer_timeout" cty:"answer_timeout" hcl:"answer_timeout"`
+	ImportTimeout         *string              `mapstructure:"import_timeout" cty:"import_timeout" hcl:"import_timeout"`
+	UploadAttempts        *int                 `mapstructure:"upload_attempts" cty:"upload_attempts" hcl:"upload_attempts"`
+	DiskFormat            *string              `mapstructure:"disk_format" cty:"disk_format" hcl:"disk_format"`
+	Compression           *string              `mapstructure:"compression" cty:"compression" hcl:"compression"`
+	Prove                 *FlatProveConfig     `mapstructure:"prove" cty:"prove" hcl:"prove"`
+	OnDuplicate           *string              `mapstructure:"on_duplicate" cty:"on_duplicate" hcl:"on_duplicate"`
+	Signature             *FlatSignatureConfig `mapstructure:"signature" cty:"signature" hcl:"signature"`
+	Retire                *FlatRetireConfig    `mapstructure:"retire" cty:"retire" hcl:"retire"`
+	Timeout               *string              `mapstructure:"timeout" cty:"timeout" hcl:"timeout"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -81,6 +82,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"require":                    &hcldec.AttrSpec{Name: "require", Type: cty.List(cty.String), Required: false},
 		"on_unmet":                   &hcldec.AttrSpec{Name: "on_unmet", Type: cty.String, Required: false},
 		"guest_report":               &hcldec.AttrSpec{Name: "guest_report", Type: cty.String, Required: false},
+		"guest_report_of_any_build":  &hcldec.AttrSpec{Name: "guest_report_of_any_build", Type: cty.Bool, Required: false},
 		"report":                     &hcldec.AttrSpec{Name: "report", Type: cty.String, Required: false},
 		"properties_file":            &hcldec.AttrSpec{Name: "properties_file", Type: cty.String, Required: false},
 		"cloud":                      &hcldec.BlockListSpec{TypeName: "cloud", Nested: hcldec.ObjectSpec((*FlatCloudConfig)(nil).HCL2Spec())},

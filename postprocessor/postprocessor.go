@@ -15,6 +15,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/convert"
+	guestreport "github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
 )
@@ -115,10 +116,8 @@ func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path strin
 	if err := p.describe(rep); err != nil {
 		return nil, err
 	}
-	if p.config.GuestReport != "" {
-		if err := rep.AddGuest(p.config.GuestReport); err != nil {
-			return nil, fmt.Errorf("guest_report: %w", err)
-		}
+	if err := p.addGuest(rep); err != nil {
+		return nil, fmt.Errorf("guest_report: %w", err)
 	}
 	var table strings.Builder
 	if err := rep.WriteTable(&table); err != nil {
@@ -126,6 +125,23 @@ func (p *PostProcessor) inspect(ctx context.Context, ui packersdk.Ui, path strin
 	}
 	ui.Say(table.String())
 	return rep, nil
+}
+
+// addGuest adds what the provisioner saw in this very build.
+func (p *PostProcessor) addGuest(rep *report.Report) error {
+	if p.config.GuestReport == "" {
+		return nil
+	}
+	var origin guestreport.Origin
+	if !p.config.GuestReportOfAnyBuild {
+		origin = guestreport.NewOrigin(p.config.PackerBuilderType, p.config.PackerBuildName)
+	}
+	err := rep.AddGuest(p.config.GuestReport, origin)
+	if errors.Is(err, guestreport.ErrOtherBuild) {
+		return fmt.Errorf("%w; name the file that the provisioner of this build writes, "+
+			"or set guest_report_of_any_build where the disk is known to be the report's", err)
+	}
+	return err
 }
 
 // gate ends the build when a requirement is not met, unless the template only

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/glance"
+	guestreport "github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 )
 
@@ -114,6 +115,36 @@ func TestTheGuestsFindingsCountLikeTheDisks(t *testing.T) {
 		writeFile(t, guest, []byte(content))
 		if _, _, err := process(t, path, map[string]any{"guest_report": guest}); err == nil || !strings.Contains(err.Error(), guest) {
 			t.Errorf("%s: error = %v, want one that names the file", name, err)
+		}
+	}
+}
+
+func TestAGuestReportOfAnotherBuildIsRefused(t *testing.T) {
+	path := disktest.Debian(t)
+	guest := filepath.Join(t.TempDir(), "guest.json")
+	written := &guestreport.Report{Schema: guestreport.Schema, Origin: guestreport.Origin{Run: "run-1", Build: "qemu.debian"}}
+	if err := written.WriteFile(guest); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		run, source string
+		any         bool
+		want        string
+	}{
+		{"run-1", "debian", false, ""},
+		{"run-2", "debian", false, `guest_report: ` + guest + `: the guest report is of Packer's run "run-1", this one is "run-2"`},
+		{"run-1", "ubuntu", false, `the guest report is of the source "qemu.debian", this one is "qemu.ubuntu"`},
+		{"run-2", "ubuntu", true, ""},
+		{"", "", false, ""},
+	} {
+		t.Setenv("PACKER_RUN_UUID", c.run)
+		options := map[string]any{"guest_report": guest, "guest_report_of_any_build": c.any, "on_unmet": "warn"}
+		if c.source != "" {
+			options["packer_build_name"], options["packer_builder_type"] = c.source, "qemu"
+		}
+		_, _, err := process(t, path, options)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("run %q, source %q, any %v: error = %v, want %q", c.run, c.source, c.any, err, c.want)
 		}
 	}
 }

@@ -63,6 +63,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err := errors.Join(err, closeLog()); err != nil {
 		return err
 	}
+	rep.Origin = report.NewOrigin(p.config.PackerBuilderType, p.config.PackerBuildName)
 	for _, line := range summary(rep) {
 		ui.Say(line)
 	}

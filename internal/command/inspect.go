@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	guestreport "github.com/openstack-ready/packer-plugin-openstack-ready/internal/guest/report"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/report"
 )
 
@@ -88,7 +89,7 @@ func (o *imageOptions) inspect(ctx context.Context) (*report.Report, error) {
 		return nil, err
 	}
 	if o.guestReport != "" {
-		if err := rep.AddGuest(o.guestReport); err != nil {
+		if err := rep.AddGuest(o.guestReport, guestreport.Origin{}); err != nil {
 			return nil, err
 		}
 	}

@@ -145,11 +145,15 @@ func New(path string, result *inspect.Result) *Report {
 }
 
 // AddGuest puts what the provisioner found in the guest, and stored in the file
-// at path, before the findings of the disk.
-func (r *Report) AddGuest(path string) error {
+// at path, before the findings of the disk. A report of another build than
+// origin is refused; an empty origin accepts any.
+func (r *Report) AddGuest(path string, origin guestreport.Origin) error {
 	guest, err := guestreport.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("%w; the provisioner openstack-ready writes it to the file that its option report names", err)
+	}
+	if err := guest.CheckOrigin(origin); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	r.Findings = append(guest.Findings, r.Findings...)
 	return nil

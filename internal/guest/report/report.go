@@ -4,9 +4,11 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/document"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -33,6 +35,7 @@ const (
 // Report is the outcome of one run in the guest.
 type Report struct {
 	Schema string `json:"schema"`
+	Origin Origin `json:"origin"`
 	Mode   Mode   `json:"mode"`
 	System System `json:"system"`
 	// Skipped lists the requirements that the template told to leave alone.
@@ -45,6 +48,22 @@ type Report struct {
 	// Changes lists what was changed in the guest, in the order it happened.
 	Changes []Change `json:"changes"`
 }
+
+// Origin is the build that a report tells of; empty outside Packer.
+type Origin struct {
+	// Run is the UUID of one packer command, from Packer's PACKER_RUN_UUID.
+	Run string `json:"run"`
+	// Build is the builder's type and name, as "qemu.debian".
+	Build string `json:"build"`
+}
+
+// NewOrigin is that of a build of the running packer command.
+func NewOrigin(builderType, buildName string) Origin {
+	return Origin{Run: os.Getenv("PACKER_RUN_UUID"), Build: strings.Trim(builderType+"."+buildName, ".")}
+}
+
+// ErrOtherBuild is in the error of CheckOrigin.
+var ErrOtherBuild = errors.New("it may tell of another disk")
 
 // System is what the guest said it is; empty where it did not say.
 type System struct {
@@ -112,6 +131,18 @@ func ReadFile(name string) (*Report, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return rep, nil
+}
+
+// CheckOrigin returns an error when the report is of another build than want,
+// whose empty fields accept any.
+func (r *Report) CheckOrigin(want Origin) error {
+	if want.Run != "" && r.Origin.Run != want.Run {
+		return fmt.Errorf("the guest report is of Packer's run %q, this one is %q: %w", r.Origin.Run, want.Run, ErrOtherBuild)
+	}
+	if want.Build != "" && r.Origin.Build != want.Build {
+		return fmt.Errorf("the guest report is of the source %q, this one is %q: %w", r.Origin.Build, want.Build, ErrOtherBuild)
+	}
+	return nil
 }
 
 // WriteFile stores the report in the file named name, whole or not at all.
