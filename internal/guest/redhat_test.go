@@ -129,6 +129,13 @@ var redhatCases = []struct {
 	{"LVM keeps to the build's disks", el9, requirement.Virtio, files{
 		"boot/initramfs-3.10.0-1160.el7.x86_64.img": "x/virtio_pci.ko.xz\nx/virtio_blk.ko.xz\nx/virtio_scsi.ko.xz\n", "etc/lvm/devices/system.devices": "IDTYPE=sys_wwid\n",
 	}, requirement.Unmet, requirement.Met, "virtio_blk in its initramfs", files{"etc/lvm/devices/system.devices": "-"}},
+	{"kernelopts by a disk's name", el8, requirement.Virtio, with(uuids(), files{
+		"boot/initramfs-3.10.0-1160.el7.x86_64.img": "x/virtio_pci.ko.xz\nx/virtio_blk.ko.xz\nx/virtio_scsi.ko.xz\n",
+		"boot/efi/EFI/centos/grubenv":               environmentBlock("kernelopts=root=/dev/sda1 ro resume=/dev/sda2"),
+	}), requirement.Unmet, requirement.Met, "virtio_blk in its initramfs", files{
+		"boot/efi/EFI/centos/grubenv":          environmentBlock("kernelopts=root=UUID=1f5f ro resume=UUID=2f5f"),
+		"boot/loader/entries/0123-5.14.0.conf": el8["boot/loader/entries/0123-5.14.0.conf"],
+	}},
 	{"a disk whose UUID nobody knows", el6, requirement.Virtio, files{"etc/fstab": "/dev/sda3 /srv ext4 defaults 0 0\n"}, requirement.Unmet, requirement.Unmet, "/etc/fstab names /dev/sda3, whose UUID is not known", nil},
 	{"no dracut", el9, requirement.Virtio, files{"usr/bin/dracut": "-"}, requirement.Unmet, requirement.Unmet, "is installed to put drivers", nil},
 

@@ -103,5 +103,8 @@ mend_boot_device() {
     edit_file "$mbd_file" name_by_uuid "$1" "$2"
     edit_file "$mbd_file" sed -E 's/^[[:space:]]*GRUB_DISABLE_LINUX_UUID=/#&/'
   done <"$WORK/argument-files"
+  if in_words bls "$BOOT_LOADERS"; then
+    bls_edit_variables name_by_uuid "$1" "$2"
+  fi
   mark_boot_menu
 }

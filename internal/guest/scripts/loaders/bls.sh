@@ -70,9 +70,9 @@ bls_argument_files() {
 bls_mend() {
   bm_consoles=$(wanted_arguments) || return 0
   for bm_file in $(bls_entry_files); do
-    if grep -q '[$]{*kernelopts' "$ROOT$bm_file"; then
+    if names_kernelopts "$bm_file"; then
       edit_file "$bm_file" edit_arguments '/^options[[:space:]]/' 's/[[:space:]]+/ /g; s/.*/ & /' ''
-      mend_kernelopts
+      edit_kernelopts rewrite_cmdline
     else
       edit_file "$bm_file" rewrite_options
     fi
@@ -85,11 +85,23 @@ bls_mend() {
   fi
 }
 
-mend_kernelopts() {
-  mk_value=$(bls_variables | sed -n 's/^kernelopts=//p' | tail -n 1)
-  mk_wanted=$(printf '%s\n' "$mk_value" | rewrite_cmdline)
-  if [ "$mk_value" != "$mk_wanted" ]; then
-    grub2-editenv "$ROOT$BLS_ENVIRONMENT" set "kernelopts=$mk_wanted"
+bls_edit_variables() {
+  for bev_file in $(bls_entry_files); do
+    if names_kernelopts "$bev_file"; then
+      edit_kernelopts "$@"
+      return 0
+    fi
+  done
+}
+
+names_kernelopts() { grep -q '[$]{*kernelopts' "$ROOT$1"; }
+
+# edit_kernelopts FILTER...
+edit_kernelopts() {
+  ek_value=$(bls_variables | sed -n 's/^kernelopts=//p' | tail -n 1)
+  ek_wanted=$(printf '%s\n' "$ek_value" | "$@")
+  if [ "$ek_value" != "$ek_wanted" ]; then
+    grub2-editenv "$ROOT$BLS_ENVIRONMENT" set "kernelopts=$ek_wanted"
     change "set kernelopts in $BLS_ENVIRONMENT"
   fi
 }
