@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"crypto/md5"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -292,8 +291,8 @@ func (m *member) readOn(p []byte) (int, error) {
 	return n, err
 }
 
-// Sums returns the hashes of everything in hexadecimal digits, by the names md5,
-// sha256 and sha512, once Read has returned io.EOF.
+// Sums returns the hashes of everything in hexadecimal digits, by the names sha256
+// and sha512, once Read has returned io.EOF.
 func (m *member) Sums() map[string]string { return m.sums }
 
 // Close implements io.Closer: the others go on without this reader.
@@ -305,11 +304,12 @@ func (m *member) Close() error {
 	return nil
 }
 
-// hashes are those that Glance may have of an image, by its names for them.
+// hashes are those by which Glance and its clients know data, by Glance's names
+// for them. MD5 is not among them: it takes longer than both, and Glance tells it.
 type hashes map[string]hash.Hash
 
 func newHashes() hashes {
-	return hashes{"md5": md5.New(), "sha256": sha256.New(), "sha512": sha512.New()}
+	return hashes{"sha256": sha256.New(), "sha512": sha512.New()}
 }
 
 // write hashes on all cores: each hash alone takes longer than reading.

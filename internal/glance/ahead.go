@@ -1,12 +1,10 @@
 package glance
 
 import (
-	"crypto/md5"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/hex"
 	"hash"
 	"io"
+	"maps"
 	"sync"
 )
 
@@ -43,7 +41,7 @@ type summed interface {
 	Sums() map[string]string
 }
 
-func readAhead(source io.ReadCloser) *ahead {
+func readAhead(source io.ReadCloser, algorithms []string) *ahead {
 	a := &ahead{
 		source: source,
 		free:   make(chan []byte, blockCount),
@@ -52,7 +50,7 @@ func readAhead(source io.ReadCloser) *ahead {
 		done:   make(chan struct{}),
 	}
 	if _, ok := source.(summed); !ok {
-		a.hashes = map[string]hash.Hash{"md5": md5.New(), "sha256": sha256.New(), "sha512": sha512.New()}
+		a.hashes = newHashes(algorithms)
 	}
 	for range blockCount {
 		a.free <- make([]byte, blockSize)
@@ -84,7 +82,7 @@ func (a *ahead) Close() error {
 // sums returns the hashes of everything; Read must have returned io.EOF.
 func (a *ahead) sums() Sums {
 	if known, ok := a.source.(summed); ok {
-		return known.Sums()
+		return maps.Clone(known.Sums())
 	}
 	sums := Sums{}
 	for name, sum := range a.hashes {

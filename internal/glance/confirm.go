@@ -16,15 +16,27 @@ func (p *publication) confirm(ctx context.Context, sums Sums) ([]string, error) 
 	if image.Status != "active" {
 		return nil, fmt.Errorf("confirm the image: Glance took the data, but the image is %s and not active after %v", image.Status, p.patience.Settle)
 	}
+	confirmed, err := p.match(ctx, image, sums)
+	if err != nil {
+		return nil, fmt.Errorf("confirm the image: %w", err)
+	}
+	return confirmed, p.addMD5(ctx, image, sums)
+}
+
+// match compares the data, or of a disk in another format its size.
+func (p *publication) match(ctx context.Context, image *Image, sums Sums) ([]string, error) {
 	if p.route.method != MethodPut && image.DiskFormat != p.spec.DiskFormat {
-		return p.confirmConverted(image)
+		return p.matchConverted(image)
+	}
+	if !sums.tell(image) {
+		p.progress.Step(fmt.Sprintf("the hash %q of Glance is neither sha256 nor sha512: its MD5 is compared", image.HashAlgo))
+		if err := p.addMD5(ctx, image, sums); err != nil {
+			return nil, err
+		}
 	}
 	confirmed, err := compare(image, p.source.Size(), p.spec.VirtualSize, sums)
 	if err != nil {
-		return nil, fmt.Errorf("confirm the image: %w; %s", err, p.suspect())
-	}
-	if _, known := sums[image.HashAlgo]; !known {
-		p.progress.Step(fmt.Sprintf("the hash %q of Glance is none of md5, sha256, sha512 and was not compared", image.HashAlgo))
+		return nil, fmt.Errorf("%w; %s", err, p.suspect())
 	}
 	return confirmed, nil
 }
@@ -37,11 +49,11 @@ func (p *publication) suspect() string {
 	return "Glance or its store changed the data"
 }
 
-// confirmConverted takes note of another format: a cloud may convert what is
+// matchConverted takes note of another format: a cloud may convert what is
 // imported, and then has other bytes of the same disk.
-func (p *publication) confirmConverted(image *Image) ([]string, error) {
+func (p *publication) matchConverted(image *Image) ([]string, error) {
 	if p.spec.VirtualSize == 0 || image.VirtualSize != p.spec.VirtualSize {
-		return nil, fmt.Errorf("confirm the image: the cloud converted it from %s to %s, and its disk has %d bytes where ours has %d", p.spec.DiskFormat, image.DiskFormat, image.VirtualSize, p.spec.VirtualSize)
+		return nil, fmt.Errorf("the cloud converted it from %s to %s, and its disk has %d bytes where ours has %d", p.spec.DiskFormat, image.DiskFormat, image.VirtualSize, p.spec.VirtualSize)
 	}
 	p.progress.Step(fmt.Sprintf("the cloud converted the image from %s to %s: only its virtual size can be compared", p.spec.DiskFormat, image.DiskFormat))
 	p.spec.DiskFormat = image.DiskFormat
@@ -59,16 +71,16 @@ func compare(image *Image, size, virtualSize int64, sums Sums) ([]string, error)
 		}
 		confirmed = append(confirmed, "virtual_size")
 	}
-	stored := []struct{ algorithm, value string }{{"md5", image.Checksum}, {image.HashAlgo, image.HashValue}}
-	for _, hash := range stored {
-		sent, known := sums[hash.algorithm]
-		if !known || hash.value == "" {
-			continue
-		}
-		if hash.value != sent {
-			return nil, fmt.Errorf("%s of what was sent is %s, of what is stored %s", hash.algorithm, sent, hash.value)
-		}
-		confirmed = append(confirmed, hash.algorithm)
+	algorithm, stored := "md5", image.Checksum
+	if sums.tell(image) {
+		algorithm, stored = image.HashAlgo, image.HashValue
 	}
-	return confirmed, nil
+	sent, known := sums[algorithm]
+	switch {
+	case !known || stored == "":
+		return confirmed, nil
+	case stored != sent:
+		return nil, fmt.Errorf("%s of what was sent is %s, of what is stored %s", algorithm, sent, stored)
+	}
+	return append(confirmed, algorithm), nil
 }

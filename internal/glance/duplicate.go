@@ -43,12 +43,12 @@ func (p *publication) duplicate(ctx context.Context) (*Image, error) {
 		return nil, nil
 	}
 	p.progress.Step(fmt.Sprintf("comparing the data with those of image %s, which has the same name and size", candidates[0].ID))
-	sums, err := p.sums(ctx)
+	sums, err := p.read(ctx, transferred()...)
 	if err != nil {
 		return nil, err
 	}
 	for _, image := range candidates {
-		if confirmed, err := compare(image, p.source.Size(), p.spec.VirtualSize, sums); err == nil {
+		if confirmed, err := compare(image, p.source.Size(), p.spec.VirtualSize, sums); err == nil && sums.tell(image) {
 			image.Confirmed = confirmed
 			return p.take(ctx, image, sums)
 		}
@@ -92,28 +92,13 @@ func (c *Client) Project() (string, error) {
 	return project.ID, nil
 }
 
-// sums reads the source once to know its hashes before anything is sent.
-func (p *publication) sums(ctx context.Context) (Sums, error) {
-	total := p.source.Size()
-	reading, err := openPass(p.source, func(int64) {}, func(read int64) { p.progress.Sent(read, total) })
-	if err != nil {
-		return nil, err
-	}
-	defer reading.end()
-	buffer := make([]byte, blockSize)
-	for err == nil && ctx.Err() == nil {
-		_, err = reading.Read(buffer)
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return reading.whole()
-}
-
 // take uses the image that is there, described as the new one would have been.
 func (p *publication) take(ctx context.Context, image *Image, sums Sums) (*Image, error) {
 	if p.spec.onDuplicate() == DuplicateFail {
 		return nil, fmt.Errorf("image %s has the same name and data, and on_duplicate is \"fail\"", image.ID)
+	}
+	if err := p.addMD5(ctx, image, sums); err != nil {
+		return nil, err
 	}
 	p.spec.Properties = p.spec.withOwnerSpecified(sums)
 	patches := p.spec.updates(image)

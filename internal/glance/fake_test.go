@@ -186,6 +186,9 @@ func (f *fake) store(id string, data []byte) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	image := f.images[id]
+	if image == nil {
+		return // The client has given up and removed it.
+	}
 	image.data = data
 	image.fields["status"] = "active"
 	image.fields["size"] = len(data)
@@ -324,6 +327,13 @@ func change(field string, value any) fault {
 	}
 }
 
+// both does the one while the other has the image stored.
+func both(first, second fault) fault {
+	return func(f *fake, w http.ResponseWriter, r *http.Request, image *fakeImage, act http.HandlerFunc) {
+		first(f, w, r, image, func(w http.ResponseWriter, r *http.Request) { second(f, w, r, image, act) })
+	}
+}
+
 // vanish answers as Glance does when somebody deleted the image meanwhile.
 func vanish(f *fake, w http.ResponseWriter, _ *http.Request, image *fakeImage, _ http.HandlerFunc) {
 	f.forget(image)
@@ -359,6 +369,8 @@ func TestPublishThroughFaults(t *testing.T) {
 		// wantError holds parts of the error; none means that it must succeed.
 		wantError []string
 		wantLeft  int
+		// hash is what the data were compared by; "" for sha512.
+		hash string
 	}{
 		"no fault": {
 			why:  "to see that the fake is asked what the real one is",
@@ -485,7 +497,28 @@ func TestPublishThroughFaults(t *testing.T) {
 				return changed
 			})}},
 			want:      []string{create, send, confirm, "DELETE image"},
-			wantError: []string{"md5 of what was sent is", "changed the data"},
+			wantError: []string{"sha512 of what was sent is", "changed the data"},
+		},
+		"hash of another algorithm": {
+			why:    "the real one is set to SHA-512",
+			faults: map[string][]fault{send: {change("os_hash_algo", "blake2b")}},
+			want:   whole, hash: "md5",
+		},
+		"no hash but MD5": {
+			why:    "a Glance before release Rocky has none",
+			faults: map[string][]fault{send: {change("os_hash_value", nil)}},
+			want:   whole, hash: "md5",
+		},
+		"no MD5": {
+			why:    "the real one tells it",
+			faults: map[string][]fault{send: {change("checksum", nil)}},
+			want:   whole,
+		},
+		"MD5 differs, and no other hash is known": {
+			why:       "the real one hashes right",
+			faults:    map[string][]fault{send: {both(change("os_hash_algo", "blake2b"), change("checksum", strings.Repeat("0", 32)))}},
+			want:      []string{create, send, confirm, "DELETE image"},
+			wantError: []string{"md5 of what was sent is"},
 		},
 		"secure hash differs though MD5 is right": {
 			why:       "the real one hashes right",
@@ -579,8 +612,11 @@ func TestPublishThroughFaults(t *testing.T) {
 			if image == nil || len(f.images) != 1 || !slices.Equal(f.images[image.ID].data, content) {
 				t.Errorf("the stored data are not what was to be sent, in %d images", len(f.images))
 			}
-			if image != nil && !slices.Equal(image.Confirmed, []string{"size", "md5", "sha512"}) {
-				t.Errorf("confirmed %v, want size, md5 and sha512", image.Confirmed)
+			if want := []string{"size", cmp.Or(test.hash, "sha512")}; image != nil && !slices.Equal(image.Confirmed, want) {
+				t.Errorf("confirmed %v, want %v", image.Confirmed, want)
+			}
+			if want := fmt.Sprintf("%x", md5.Sum(content)); image != nil && image.Properties[ownerMD5] != want {
+				t.Errorf("%s is %q, want %s", ownerMD5, image.Properties[ownerMD5], want)
 			}
 		})
 	}

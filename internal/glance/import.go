@@ -2,9 +2,7 @@ package glance
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -43,7 +41,7 @@ func (p *publication) fetch(ctx context.Context) (Sums, error) {
 	if err := p.begin(ctx, "web-download", p.route.stores); err != nil {
 		return nil, fmt.Errorf("have it downloaded from %s: %w; most clouds take URLs of public servers on ports 80 and 443 only", shown, p.withoutQuery(err))
 	}
-	reading, err := openPass(p.source, func(int64) {}, func(int64) {})
+	reading, err := openPass(p.source, transferred(), func(int64) {}, func(int64) {})
 	if err != nil {
 		return nil, err
 	}
@@ -83,21 +81,6 @@ func (e *scrubbedError) Error() string {
 // Unwrap makes the cause known to errors.Is.
 func (e *scrubbedError) Unwrap() error {
 	return e.err
-}
-
-// skim reads to the end, or as long as ctx lasts.
-func (p *pass) skim(ctx context.Context) error {
-	buffer := make([]byte, blockSize)
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if _, err := p.Read(buffer); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
 }
 
 // importStaged has Glance bring the staged data to their stores.

@@ -1,16 +1,13 @@
 package glance
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
 )
-
-// Sums are the hashes of what was sent, in hexadecimal digits, by the names
-// that Glance has for them: md5, sha256, sha512.
-type Sums map[string]string
 
 // progressStep is how many bytes pass between two calls of Progress.Sent.
 const progressStep = 1 << 20
@@ -30,14 +27,14 @@ type pass struct {
 	sent   func(read int64)
 }
 
-// openPass opens the source. beat is called at each Read, sent every
+// openPass opens the source, to be hashed by the algorithms. beat is called at each Read, sent every
 // progressStep bytes; neither may be nil.
-func openPass(source Source, beat, sent func(read int64)) (*pass, error) {
+func openPass(source Source, algorithms []string, beat, sent func(read int64)) (*pass, error) {
 	reader, err := source.Open()
 	if err != nil {
 		return nil, &sourceError{err}
 	}
-	return &pass{reader: readAhead(reader), size: source.Size(), beat: beat, sent: sent}, nil
+	return &pass{reader: readAhead(reader, algorithms), size: source.Size(), beat: beat, sent: sent}, nil
 }
 
 // Read implements io.Reader for the transport.
@@ -78,6 +75,21 @@ func (p *pass) whole() (Sums, error) {
 		return nil, p.err
 	}
 	return p.reader.sums(), nil
+}
+
+// skim reads to the end, or as long as ctx lasts.
+func (p *pass) skim(ctx context.Context) error {
+	buffer := make([]byte, blockSize)
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if _, err := p.Read(buffer); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 // end closes the source. A fault in closing what was only read loses nothing.

@@ -113,7 +113,7 @@ func (p *publication) sign(ctx context.Context) error {
 		return nil
 	}
 	p.progress.Step("reading the data to sign them")
-	sums, err := p.sums(ctx)
+	sums, err := p.read(ctx, transferred()...)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (p *publication) transfer(ctx context.Context, attempt int) (Sums, error) {
 	token := p.freshToken(ctx, total)
 	watched, dog := newWatchdog(ctx, p.patience)
 	defer dog.stop()
-	reading, err := openPass(p.source, dog.beat(total), func(sent int64) { p.progress.Sent(sent, total) })
+	reading, err := openPass(p.source, transferred(), dog.beat(total), func(sent int64) { p.progress.Sent(sent, total) })
 	if err != nil {
 		return nil, err
 	}
