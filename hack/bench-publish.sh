@@ -25,7 +25,6 @@ main() {
   fi
   go run ./hack/bench-publish -qcow2 "$qcow2" -raw "$raw" -cloud "$cloud" || status=$?
   if [ -n "$cloud" ]; then
-    openstack image list --tag bench-publish -f value -c ID | xargs -r openstack image delete
     "$hack/cloud.sh" stop "$dir/cloud"
   fi
   return "${status:-0}"
