@@ -96,15 +96,20 @@ func (s *sight) notThere() string {
 		return s.over
 	case !s.ran():
 		return "nothing shows that the kernel ran: " + s.over
+	case s.obeyed() && s.ssh.reach == silent && s.told == nil:
+		return "the system runs, as it obeyed the power button, but it answers neither at port 22 nor by user data: " + s.over
 	}
 	return "neither SSH nor user data could be used to look: " + s.over
 }
 
 // ran reports whether anything shows that the guest's kernel ran.
 func (s *sight) ran() bool {
-	return s.told != nil || s.ssh.reach > silent || s.other > silent ||
+	return s.told != nil || s.ssh.reach > silent || s.other > silent || s.obeyed() ||
 		kernelLine.MatchString(s.console) || loginLine.MatchString(s.console)
 }
+
+// obeyed reports whether the guest switched itself off as it was told.
+func (s *sight) obeyed() bool { return s.stopped > 0 }
 
 // ended reports whether the boot came to the point where accounts can log in.
 func (s *sight) ended() bool {
@@ -145,6 +150,9 @@ func consoleLog(s *sight) proof {
 		return met(fmt.Sprintf("%d kernel lines on %s, the first %s", len(lines), s.serial, quote(lines[0])))
 	case s.ran():
 		evidence := []string{fmt.Sprintf("no kernel line among the %d lines on %s", strings.Count(s.console, "\n"), s.serial)}
+		if s.obeyed() {
+			evidence = append(evidence, "the system runs: it obeyed the power button")
+		}
 		if line := s.told.one("command-line"); line != "" {
 			evidence = append(evidence, "the kernel's command line was "+quote(line))
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/inspect"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/requirement"
@@ -167,6 +168,23 @@ func TestNothingIsUnmetForWantOfTime(t *testing.T) {
 	for _, f := range judge([]*sight{s}) {
 		if f.Verdict == requirement.Unmet {
 			t.Errorf("%s is unmet by %q", f.ID, f.Evidence)
+		}
+	}
+}
+
+func TestSilentGuestThatObeysItsPowerButtonRuns(t *testing.T) {
+	s := goodSight()
+	unreached(s, silent)
+	s.told, s.other, s.console, s.stopped = nil, silent, "", 20*time.Second
+	for _, f := range judge([]*sight{s}) {
+		want := map[requirement.ID]requirement.Verdict{
+			requirement.ConsoleLog: requirement.Unmet, requirement.ACPIShutdown: requirement.Met, requirement.GuestAgent: requirement.NotApplicable,
+		}[f.ID]
+		if want == "" {
+			want = requirement.Unknown
+		}
+		if f.Verdict != want {
+			t.Errorf("%s is %s by %q, want %s", f.ID, f.Verdict, f.Evidence, want)
 		}
 	}
 }

@@ -104,6 +104,54 @@ func TestDiskWithoutASystemIsUnknownInAllAndLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestRestEndsWithTheFirstReading(t *testing.T) {
+	options, _ := blank(t)
+	if err := options.complete(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p, err := newProver(ctx, options, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.newMachine(ctx, ConfigDrive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &live{options: &p.options, machine: m, sight: &sight{via: ConfigDrive, instance: m.instance}}
+	defer func() {
+		if err := l.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := l.start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.monitor.run(ctx, "stop", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.rest.look(ctx, l.monitor, l.process)
+	for range 2 {
+		l.rest.looked = time.Now().Add(-restWindow)
+		l.rest.since = l.rest.looked
+		l.rest.look(ctx, l.monitor, l.process)
+		if got := l.rest.lasted(); got < restWindow {
+			t.Fatalf("a machine that stands still is at rest for %s, want %s", got, restWindow)
+		}
+	}
+	if err := l.monitor.run(ctx, "cont", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for l.rest.lasted() > 0 && pause(ctx, time.Second) {
+		l.rest.looked = time.Now().Add(-restWindow)
+		l.rest.look(ctx, l.monitor, l.process)
+	}
+	if got := l.rest.lasted(); got != 0 {
+		t.Errorf("a machine whose firmware reads the disk is at rest for %s", got)
+	}
+}
+
 func TestCancelEndsTheMachine(t *testing.T) {
 	options, temp := blank(t)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -141,4 +141,21 @@ func (m *monitor) forwards(ctx context.Context) (map[int]int, error) {
 	return ports, nil
 }
 
+// diskReads counts the reads of all disks.
+func (m *monitor) diskReads(ctx context.Context) (int64, error) {
+	var devices []struct {
+		Stats struct {
+			Reads int64 `json:"rd_operations"`
+		} `json:"stats"`
+	}
+	if err := m.run(ctx, "query-blockstats", nil, &devices); err != nil {
+		return 0, err
+	}
+	var reads int64
+	for _, d := range devices {
+		reads += d.Stats.Reads
+	}
+	return reads, nil
+}
+
 func (m *monitor) close() error { return m.conn.Close() }

@@ -76,6 +76,7 @@ type live struct {
 	service *service
 	ports   map[int]int
 	on      time.Time
+	rest    rest
 }
 
 // run boots the image once; the last run also reboots.
@@ -243,6 +244,7 @@ func (l *live) await(ctx context.Context) {
 			progress = time.Now()
 		}
 		l.follow()
+		l.rest.look(ctx, l.monitor, l.process)
 		pause(ctx, time.Second)
 	}
 }
@@ -288,6 +290,9 @@ func (l *live) hopeless(ctx context.Context, progress time.Time) string {
 	atEnd := l.ssh.reach >= banner || loginLine.MatchString(said) || finished.MatchString(said)
 	if atEnd && quiet > max(quietAfterLogin*l.slow, time.Since(l.on)/4) {
 		return fmt.Sprintf("the boot is at its end, and nothing new was seen for %.0f s", quiet.Seconds())
+	}
+	if l.ssh.reach < banner && min(quiet, l.rest.lasted()) > atRest {
+		return fmt.Sprintf("for %.0f s the guest has read nothing from its disk, its processors rest, and nothing new was seen", l.rest.lasted().Seconds())
 	}
 	return ""
 }
