@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz/lzma"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/diskerr"
+	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/inflate"
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/xz"
 )
 
@@ -42,12 +42,8 @@ func decompress(r *bufio.Reader, magic []byte) (io.ReadCloser, error) {
 	has := func(prefix string) bool { return bytes.HasPrefix(magic, []byte(prefix)) }
 	switch {
 	case has(magicGzip):
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, err
-		}
-		z.Multistream(false)
-		return z, nil
+		z, err := inflate.NewReader(r)
+		return io.NopCloser(z), err
 	case has(magicZstd):
 		d, err := zstd.NewReader(&pieces{r: r, next: (&zstdFrame{r: r}).next},
 			zstd.WithDecoderConcurrency(decoderThreads), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"sync/atomic"
 )
@@ -177,8 +178,14 @@ func cpioField(header []byte, i int) (int64, error) {
 func skip(r *bufio.Reader, pos *int64, n int64) error {
 	n += -(*pos + n) & 3
 	*pos += n
-	_, err := io.CopyN(io.Discard, r, n)
-	return err
+	for n > 0 {
+		some := min(n, math.MaxInt32) // an int's width on the smallest machines
+		if _, err := r.Discard(int(some)); err != nil {
+			return err
+		}
+		n -= some
+	}
+	return nil
 }
 
 func skipZeros(r *bufio.Reader) error {
