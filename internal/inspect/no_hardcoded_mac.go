@@ -23,9 +23,9 @@ type macPlace struct {
 
 // macPlaces are the places of every network stack.
 var macPlaces = []macPlace{
-	{"/etc/udev/rules.d", []string{"*.rules"}, []string{"address", "ID_NET_NAME_MAC"}},
-	{"/etc/systemd/network", []string{"*.link", "*.network", "*.netdev"}, []string{"macaddress"}},
-	{"/usr/local/lib/systemd/network", []string{"*.link", "*.network", "*.netdev"}, []string{"macaddress"}},
+	udevPlace("/etc/udev/rules.d"),
+	networkdPlace("/etc/systemd/network"),
+	networkdPlace("/usr/local/lib/systemd/network"),
 	{"/etc/netplan", []string{"*.yaml", "*.yml"}, nil},
 	{"/lib/netplan", []string{"*.yaml", "*.yml"}, nil},
 	{"/usr/lib/netplan", []string{"*.yaml", "*.yml"}, nil},
@@ -47,6 +47,14 @@ var macPlaces = []macPlace{
 	{"/etc/kernel", []string{"cmdline"}, nil},
 	{"/etc/cmdline.d", []string{"*.conf"}, nil},
 	{"/etc/dracut.conf.d", []string{"*.conf"}, nil},
+}
+
+func udevPlace(dir string) macPlace {
+	return macPlace{dir, []string{"*.rules"}, []string{"address", "ID_NET_NAME_MAC"}}
+}
+
+func networkdPlace(dir string) macPlace {
+	return macPlace{dir, []string{"*.link", "*.network", "*.netdev"}, []string{"macaddress"}}
 }
 
 // noHardcodedMAC looks for a card's address in every place where a network

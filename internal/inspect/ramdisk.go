@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // ramdisk is what was looked for in a kernel's initramfs.
@@ -65,8 +66,11 @@ func (g *guest) ramdisk(k Kernel) *ramdisk {
 // searches it. That uses nothing of the guest that the looks use.
 func (g *guest) searchFor(ctx context.Context, k Kernel, r *ramdisk) (search func()) {
 	known := func() { close(r.read) }
-	wanted := g.wantedEarly(k)
-	if len(wanted) == 0 || k.Initramfs == "" {
+	if k.Initramfs == "" {
+		return known
+	}
+	wanted, whole := g.wantedEarly(k), g.hasOldCopies(k.Initramfs)
+	if len(wanted) == 0 && !whole {
 		return known
 	}
 	f, err := g.openInitramfs(k.Initramfs)
@@ -76,7 +80,7 @@ func (g *guest) searchFor(ctx context.Context, k Kernel, r *ramdisk) (search fun
 	}
 	return func() {
 		defer known()
-		r.err = errors.Join(r.search(ctx, k.Initramfs, f, g.earlyLeft, wanted), f.Close())
+		r.err = errors.Join(r.search(ctx, k.Initramfs, f, g.earlyLeft, wanted, whole), f.Close())
 	}
 }
 
@@ -99,7 +103,46 @@ func (g *guest) wantedEarly(k Kernel) []string {
 	return wanted
 }
 
-func (r *ramdisk) search(ctx context.Context, file string, content io.Reader, left *atomic.Int64, wanted []string) error {
+// copied are the folders whose files with addresses of cards are copied into an
+// initramfs (udev of Debian, its hook for initramfs-tools; dracut,
+// modules.d/*udev-rules and *systemd-networkd).
+var copied = []string{"/etc/udev/rules.d", "/etc/systemd/network"}
+
+// hasOldCopies reports whether an initramfs can hold files that its guest has
+// no more. They come behind the modules, so that it has to be read to its end.
+func (g *guest) hasOldCopies(initramfs string) bool {
+	made, err := g.stat(initramfs)
+	if err != nil {
+		return false // which openInitramfs runs into as well
+	}
+	return slices.ContainsFunc(copied, func(dir string) bool { return g.lostSince(made.ModTime(), dir) })
+}
+
+// lostSince reports whether a file, or what it had in it, may have gone from a
+// folder, or with it. What was added last is no younger than its folder.
+func (g *guest) lostSince(t time.Time, dir string) bool {
+	folder, err := g.stat(dir)
+	for err != nil && dir != "/" {
+		dir = path.Dir(dir)
+		folder, err = g.stat(dir)
+	}
+	if err != nil {
+		return false
+	}
+	var youngest time.Time
+	for _, file := range g.glob(&notes{}, dir, "*") {
+		if info, err := g.lstat(file); err == nil && info.ModTime().After(youngest) {
+			youngest = info.ModTime()
+		}
+	}
+	if folder.ModTime().Before(t) {
+		return !youngest.Before(t)
+	}
+	return youngest.Before(folder.ModTime())
+}
+
+// search looks for what is wanted until it has seen that, or through the whole.
+func (r *ramdisk) search(ctx context.Context, file string, content io.Reader, left *atomic.Int64, wanted []string, whole bool) error {
 	return readInitramfs(ctx, content, left, func(m member) bool {
 		name := strings.TrimPrefix(m.name, "./")
 		if what := earlyPart(name); slices.Contains(wanted, what) && r.found[what] == "" {
@@ -109,7 +152,7 @@ func (r *ramdisk) search(ctx context.Context, file string, content io.Reader, le
 			r.inside = name
 		}
 		r.addMACs(file, name, m.content)
-		return len(r.found) < len(wanted)
+		return whole || len(r.found) < len(wanted)
 	})
 }
 
@@ -147,9 +190,13 @@ func earlyPart(name string) string {
 	return ""
 }
 
-// earlyPlaces are where an initramfs alone keeps settings: initramfs-tools(7).
+// earlyPlaces are where an initramfs alone keeps settings: initramfs-tools(7),
+// and where udev's hook for it copies the files of /etc.
 var earlyPlaces = []macPlace{
-	{"/conf", []string{"initramfs.conf", "param.conf"}, nil}, {"/conf/conf.d", []string{"*"}, nil},
+	{"/conf", []string{"initramfs.conf", "param.conf"}, nil},
+	{"/conf/conf.d", []string{"*"}, nil},
+	udevPlace("/lib/udev/rules.d"), udevPlace("/usr/lib/udev/rules.d"),
+	networkdPlace("/lib/systemd/network"), networkdPlace("/usr/lib/systemd/network"),
 }
 
 func (p macPlace) matches(file string) bool {
