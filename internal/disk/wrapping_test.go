@@ -188,7 +188,7 @@ func TestUnpackingTellsItsProgress(t *testing.T) {
 	}
 }
 
-// A bomb of zeros takes no room and stops at 1 GiB, one of ones at 256 MiB.
+// A bomb of zeros takes no room and stops at 512 MiB, one of ones at 256 MiB.
 func TestCompressionBombsAreRefused(t *testing.T) {
 	disktest.Need(t, "refusing compression bombs", "zstd")
 	for name, test := range map[string]struct {

@@ -4,7 +4,6 @@ import (
 	"iter"
 	"path"
 	"strings"
-	"sync/atomic"
 )
 
 // guest is what the looks at the single requirements share: the facts, the
@@ -22,8 +21,8 @@ type guest struct {
 	// was read of them so far.
 	drivers  map[string]driversRead
 	ramdisks map[string]*ramdisk
-	// earlyLeft are the bytes that may still be read of the latter.
-	earlyLeft *atomic.Int64
+	// early is what was read of the latter.
+	early *budget
 	// bootErr says why kernels and boot entries could not all be read,
 	// cloudOpen what stayed open of cloud-init's set-up.
 	bootErr, cloudOpen error

@@ -86,17 +86,34 @@ func withoutRaces(t *testing.T) string {
 // inspectHostile prints the bytes that an inspection took, and its error.
 func inspectHostile(t *testing.T, path string) {
 	img, err := disk.Open(path)
+	var initramfs string
 	if err == nil {
 		img.Problems()
-		_, err = Image(t.Context(), img)
+		var result *Result
+		if result, err = Image(t.Context(), img); err == nil {
+			initramfs = saidOf(result, "/boot/initrd.img-6.1")
+		}
 		if closeErr := img.Close(); closeErr != nil {
 			t.Error(closeErr)
 		}
 	}
 	var taken runtime.MemStats
 	runtime.ReadMemStats(&taken)
-	said := strings.ReplaceAll(fmt.Sprint(err), "\n", "; ")
+	said := strings.ReplaceAll(fmt.Sprint(err, " ", initramfs), "\n", "; ")
 	fmt.Printf("%s%d bytes taken: %.500s\n", mark, taken.Sys, said)
+}
+
+// saidOf returns the evidence about a file.
+func saidOf(result *Result, file string) string {
+	var said []string
+	for _, f := range result.Findings {
+		for _, evidence := range f.Evidence {
+			if strings.Contains(evidence, file) {
+				said = append(said, evidence)
+			}
+		}
+	}
+	return strings.Join(said, "; ")
 }
 
 const (
@@ -152,7 +169,20 @@ func hostiles() []hostile {
 	for _, program := range []string{"gzip", "xz", "zstd"} {
 		add("zeros packed by "+program, "no partition table", func(t *testing.T) string { return bomb(t, program, 300*mib) })
 	}
-	add("a guest whose files are of 1 GiB", "<nil>", hugeFiles)
+	add("3 GiB of zeros packed by gzip", "no partition table", func(t *testing.T) string { return repeat(t, bomb(t, "gzip", 256*mib), 12) })
+	for _, program := range []string{"xz", "zstd"} {
+		add("32 GiB of zeros packed by "+program, "as no disk image does", func(t *testing.T) string { return repeat(t, bomb(t, program, 256*mib), 128) })
+	}
+	add("a guest whose files are of 1 GiB", "<nil>", func(t *testing.T) string { return hugeFiles(t, bomb(t, "gzip", 300*mib)) })
+	for _, program := range []string{"gzip", "xz", "zstd", "lz4", "lzma"} {
+		add("an initramfs that "+program+" makes 3 GiB of", "is packed more than 100 times", func(t *testing.T) string { return smallFiles(t, repeat(t, bomb(t, program, 256*mib), 12)) })
+	}
+	add("clusters of 2 MiB packed in 2 KiB", "<nil>", func(t *testing.T) string {
+		disktest.Need(t, "the cost of packed clusters", "qemu-img")
+		path := filepath.Join(t.TempDir(), "packed.qcow2")
+		disktest.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "cluster_size=2M", hugeFiles(t, bomb(t, "gzip", mib)), path)
+		return path
+	})
 	return rows
 }
 
@@ -331,7 +361,11 @@ func bomb(t *testing.T, program string, size int64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-1", "-c", path)
+	args := []string{"-1", "-c", path}
+	if program == "lz4" {
+		args = append([]string{"-l"}, args...) // the form that the kernel reads
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Stdout = out
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
@@ -342,24 +376,50 @@ func bomb(t *testing.T, program string, size int64) string {
 	return path + ".packed"
 }
 
-// hugeFiles is a guest whose small files are huge, and whose initramfs unpacks
-// to much.
-func hugeFiles(t *testing.T) string {
+// repeat appends a file to itself: what unpacks it goes on with the next.
+func repeat(t *testing.T, path string, times int) string {
+	t.Helper()
+	packed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repeated := path + ".repeated"
+	if err := os.WriteFile(repeated, bytes.Repeat(packed, times), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return repeated
+}
+
+// hugeFiles is a guest whose small files are huge, with an initramfs.
+func hugeFiles(t *testing.T, initramfs string) string {
+	return guestWith(t, initramfs, 1<<30,
+		"etc/passwd", "etc/shadow", "etc/cloud/cloud.cfg", "etc/ssh/sshd_config", "var/lib/dpkg/status", "var/lib/rpm/rpmdb.sqlite",
+		"boot/grub/grub.cfg", "boot/config-6.1", "boot/vmlinuz-6.1", "lib/modules/6.1/modules.dep", "lib/modules/6.1/modules.builtin", "sbin/init")
+}
+
+// smallFiles is a guest that has the drivers, so that its initramfs counts.
+func smallFiles(t *testing.T, initramfs string) string {
+	return guestWith(t, initramfs, 4,
+		"boot/vmlinuz-6.1", "lib/modules/6.1/modules.dep", "lib/modules/6.1/modules.builtin", "sbin/init")
+}
+
+// guestWith is a guest with an initramfs and files of the same size.
+func guestWith(t *testing.T, initramfs string, size int64, names ...string) string {
 	t.Helper()
 	disktest.Need(t, "the cost of hostile images", "mke2fs")
 	dir := t.TempDir()
-	for _, name := range []string{
-		"etc/passwd", "etc/shadow", "etc/cloud/cloud.cfg", "etc/ssh/sshd_config", "var/lib/dpkg/status", "var/lib/rpm/rpmdb.sqlite",
-		"boot/grub/grub.cfg", "boot/config-6.1", "boot/vmlinuz-6.1", "lib/modules/6.1/modules.dep", "lib/modules/6.1/modules.builtin", "sbin/init",
-	} {
+	for _, name := range names {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		write(t, path, 0, []byte("a=b\n"), 1<<30)
+		write(t, path, 0, []byte("a=b\n"), size)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "etc"), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "etc/os-release"), 0, []byte("ID=debian\nVERSION_ID=12\n"), 24)
-	if err := os.Rename(bomb(t, "gzip", 300*mib), filepath.Join(dir, "boot/initrd.img-6.1")); err != nil {
+	if err := os.Rename(initramfs, filepath.Join(dir, "boot/initrd.img-6.1")); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "disk.raw")

@@ -57,7 +57,7 @@ func Image(ctx context.Context, img *disk.Image) (*Result, error) {
 func newGuest(t *tree, l layout, facts *Facts) *guest {
 	g := &guest{
 		tree: t, facts: facts, layout: l, config: loadConfig(t), installed: loadInstalled(t, facts.OS),
-		drivers: map[string]driversRead{}, ramdisks: map[string]*ramdisk{}, earlyLeft: leave(maxEarly),
+		drivers: map[string]driversRead{}, ramdisks: map[string]*ramdisk{}, early: &budget{most: maxEarly},
 	}
 	facts.Architecture, _ = architecture(t)
 	facts.Packages = g.installed.db

@@ -19,10 +19,14 @@ const (
 	maxMemberName = 4096    // bytes, as the kernel has it (init/initramfs.c, PATH_MAX)
 	// initramfsLayers: archives, and archives in what is compressed.
 	initramfsLayers = 2
+	// An initramfs, programs and drivers, unpacks to three to five times as much.
+	freeUnpacked   = 256 << 20 // bytes that may come of any
+	maxUnpackRatio = 100       // bytes for each packed one
 )
 
 var (
 	errUnpacked = fmt.Errorf("is too large: at most %d bytes are read of all initramfs, packed and unpacked", maxEarly)
+	errDense    = fmt.Errorf("is packed more than %d times, as no initramfs is", maxUnpackRatio)
 	errMembers  = fmt.Errorf("holds more than %d files", maxMembers)
 	// errStop says that the caller has seen enough.
 	errStop = errors.New("stop")
@@ -38,11 +42,10 @@ type member struct {
 // readInitramfs calls visit with every file of an initramfs until it returns
 // false: one or more cpio archives, each plain or compressed, zeros between
 // them. What early microcode is in comes first (kernel,
-// driver-api/early-userspace/buffer-format.rst). left counts down the bytes that
-// may still be read.
-func readInitramfs(ctx context.Context, r io.Reader, left *atomic.Int64, visit func(member) bool) error {
-	l := &lister{ctx: ctx, visit: visit, left: left}
-	err := l.archives(l.buffer(r), initramfsLayers)
+// driver-api/early-userspace/buffer-format.rst). What is read counts as spent.
+func readInitramfs(ctx context.Context, r io.Reader, spent *budget, visit func(member) bool) error {
+	l := &lister{ctx: ctx, visit: visit, spent: spent}
+	err := l.archives(l.buffer(r, &spent.packed), initramfsLayers)
 	if errors.Is(err, errStop) {
 		return nil
 	}
@@ -53,12 +56,12 @@ type lister struct {
 	ctx     context.Context
 	visit   func(member) bool
 	members int
-	left    *atomic.Int64
+	spent   *budget
 }
 
 // buffer makes what is read of r count.
-func (l *lister) buffer(r io.Reader) *bufio.Reader {
-	return bufio.NewReaderSize(&limited{r: r, left: l.left}, packedBuffer)
+func (l *lister) buffer(r io.Reader, count *atomic.Int64) *bufio.Reader {
+	return bufio.NewReaderSize(&limited{r: r, count: count, budget: l.spent}, packedBuffer)
 }
 
 func (l *lister) archives(r *bufio.Reader, layers int) error {
@@ -93,7 +96,7 @@ func (l *lister) compressed(r *bufio.Reader, magic []byte, layers int) error {
 	if err != nil {
 		return err
 	}
-	err = l.archives(l.buffer(unpacked), layers-1)
+	err = l.archives(l.buffer(unpacked, &l.spent.unpacked), layers-1)
 	return errors.Join(err, unpacked.Close())
 }
 
@@ -190,36 +193,53 @@ func skip(r *bufio.Reader, pos *int64, n int64) error {
 
 func skipZeros(r *bufio.Reader) error {
 	for {
-		b, err := r.ReadByte()
+		if _, err := r.Peek(1); err != nil {
+			return err
+		}
+		zeros, err := r.Peek(r.Buffered())
 		if err != nil {
 			return err
 		}
-		if b != 0 {
-			return r.UnreadByte()
+		n := len(zeros) - len(bytes.TrimLeft(zeros, "\x00"))
+		if _, err := r.Discard(n); err != nil || n < len(zeros) {
+			return err
 		}
 	}
 }
 
-// limited fails, other than io.LimitedReader, when there is more to read. What
-// is left is shared with others, as a decompressor that reads ahead.
-type limited struct {
-	r    io.Reader
-	left *atomic.Int64
+// budget is what was read of every initramfs of a guest, in bytes. It is shared
+// with decompressors that read ahead.
+type budget struct {
+	packed, unpacked atomic.Int64
+	most             int64
 }
 
-// leave returns a count of bytes that may still be read.
-func leave(bytes int64) *atomic.Int64 {
-	left := &atomic.Int64{}
-	left.Store(bytes)
-	return left
+// left returns how many bytes may still be read, or why none may.
+func (b *budget) left() (int64, error) {
+	packed, unpacked := b.packed.Load(), b.unpacked.Load()
+	switch left := b.most - packed - unpacked; {
+	case left <= 0:
+		return 0, errUnpacked
+	case unpacked > freeUnpacked+packed*maxUnpackRatio:
+		return 0, errDense
+	default:
+		return left, nil
+	}
+}
+
+// limited fails, other than io.LimitedReader, when there is more to read.
+type limited struct {
+	r      io.Reader
+	count  *atomic.Int64 // of the budget
+	budget *budget
 }
 
 func (l *limited) Read(p []byte) (int, error) {
-	left := l.left.Load()
-	if left <= 0 {
-		return 0, errUnpacked
+	left, err := l.budget.left()
+	if err != nil {
+		return 0, err
 	}
 	n, err := l.r.Read(p[:min(int64(len(p)), left)])
-	l.left.Add(-int64(n))
+	l.count.Add(int64(n))
 	return n, err
 }

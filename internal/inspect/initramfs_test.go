@@ -41,7 +41,7 @@ func pad(b *strings.Builder) { b.WriteString("\x00\x00\x00"[:-b.Len()&3]) }
 // namesIn lists the files of an initramfs.
 func namesIn(image string) ([]string, error) {
 	var names []string
-	err := readInitramfs(context.Background(), strings.NewReader(image), leave(maxEarly), func(m member) bool {
+	err := readInitramfs(context.Background(), strings.NewReader(image), &budget{most: maxEarly}, func(m member) bool {
 		names = append(names, m.name)
 		return true
 	})
@@ -135,7 +135,7 @@ func TestInitramfsInSeveralPieces(t *testing.T) {
 func TestContentOfAMemberCanBeRead(t *testing.T) {
 	for _, much := range []int64{0, 2, 100} {
 		var got []string
-		err := readInitramfs(context.Background(), strings.NewReader(squeezed(t, "zstd", cpioOf("a", "b", "c", "d", "e"))), leave(maxEarly), func(m member) bool {
+		err := readInitramfs(context.Background(), strings.NewReader(squeezed(t, "zstd", cpioOf("a", "b", "c", "d", "e"))), &budget{most: maxEarly}, func(m member) bool {
 			b, err := io.ReadAll(io.LimitReader(m.content, much))
 			got = append(got, m.name+"="+string(b))
 			return err == nil
@@ -150,7 +150,7 @@ func TestContentOfAMemberCanBeRead(t *testing.T) {
 func TestInitramfsStopsWhenAllWasSeen(t *testing.T) {
 	image := cpioOf("a", "b", "c")
 	var got []string
-	err := readInitramfs(context.Background(), strings.NewReader(image[:300]), leave(maxEarly), func(m member) bool {
+	err := readInitramfs(context.Background(), strings.NewReader(image[:300]), &budget{most: maxEarly}, func(m member) bool {
 		got = append(got, m.name)
 		return m.name != "b"
 	})
@@ -184,7 +184,8 @@ func TestDamagedInitramfsIsAnError(t *testing.T) {
 }
 
 func TestInitramfsIsBounded(t *testing.T) {
-	zeros := &limited{r: endless{}, left: leave(1000)}
+	spent := &budget{most: 1000}
+	zeros := &limited{r: endless{}, count: &spent.packed, budget: spent}
 	if n, err := io.Copy(io.Discard, zeros); n != 1000 || !errors.Is(err, errUnpacked) {
 		t.Errorf("read %d bytes, %v; want 1000 and %v", n, err, errUnpacked)
 	}
@@ -192,7 +193,7 @@ func TestInitramfsIsBounded(t *testing.T) {
 		"packed":   cpioOf("a", "b"),
 		"unpacked": squeezed(t, "zstd", cpioOf(strings.Split(strings.Repeat("a ", 200), " ")...)),
 	} {
-		err := readInitramfs(context.Background(), strings.NewReader(image+strings.Repeat("\x00", 500)), leave(500), func(member) bool { return true })
+		err := readInitramfs(context.Background(), strings.NewReader(image+strings.Repeat("\x00", 500)), &budget{most: 500}, func(member) bool { return true })
 		if !errors.Is(err, errUnpacked) {
 			t.Errorf("of an initramfs that is too large %s: %v", kind, err)
 		}

@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -80,7 +79,7 @@ func (g *guest) searchFor(ctx context.Context, k Kernel, r *ramdisk) (search fun
 	}
 	return func() {
 		defer known()
-		r.err = errors.Join(r.search(ctx, k.Initramfs, f, g.earlyLeft, wanted, whole), f.Close())
+		r.err = errors.Join(r.search(ctx, k.Initramfs, f, g.early, wanted, whole), f.Close())
 	}
 }
 
@@ -142,8 +141,8 @@ func (g *guest) lostSince(t time.Time, dir string) bool {
 }
 
 // search looks for what is wanted until it has seen that, or through the whole.
-func (r *ramdisk) search(ctx context.Context, file string, content io.Reader, left *atomic.Int64, wanted []string, whole bool) error {
-	return readInitramfs(ctx, content, left, func(m member) bool {
+func (r *ramdisk) search(ctx context.Context, file string, content io.Reader, spent *budget, wanted []string, whole bool) error {
+	return readInitramfs(ctx, content, spent, func(m member) bool {
 		name := strings.TrimPrefix(m.name, "./")
 		if what := earlyPart(name); slices.Contains(wanted, what) && r.found[what] == "" {
 			r.found[what] = name

@@ -278,7 +278,14 @@ symbols:
 			why = "a match from before the beginning"
 			break
 		}
-		if distance < 8 {
+		switch {
+		case distance == 1:
+			for run := uint64(out[at]) * 0x0101_0101_0101_0101; o < end; o += 8 {
+				binary.LittleEndian.PutUint64(out[o:], run)
+			}
+			o = end
+			continue
+		case distance < 8:
 			for ; o < end; o, at = o+1, at+1 {
 				out[o] = out[at]
 			}

@@ -41,7 +41,7 @@ const (
 	defaultLimit   = 128 << 30
 	maxWindow      = 128 << 20 // of zstd --ultra and xz -9e
 	maxRatio       = 2000      // bytes for each packed one
-	freeBytes      = 1 << 30   // that any file may have
+	freeBytes      = 512 << 20 // that any file may have
 	maxStoredRatio = 200       // bytes that are not zero for each packed one
 	freeStored     = 256 << 20
 )
