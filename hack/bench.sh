@@ -31,7 +31,8 @@ main() {
   accelerator=$("$hack/accelerator.sh")
   forget_old_images
   make_images
-  offer_kernel
+  kernel=$("$hack/guestfs-kernel.sh" "$build/guestfs-kernel") || fail "there is no kernel for libguestfs (the reason is above)"
+  eval "$kernel"
   export LIBGUESTFS_BACKEND=direct LIBGUESTFS_CACHEDIR="$dir"
   [ "$accelerator" = kvm ] || export LIBGUESTFS_BACKEND_SETTINGS=force_tcg
   go run ./hack/bench -plugin "$plugin" -base "$base" -images "$dir" -accelerator "$accelerator"
@@ -166,33 +167,6 @@ put_tree() {
 
 finish_disk() {
   qemu-img convert -f raw -O qcow2 "$work/disk" "$1"
-}
-
-# offer_kernel gives libguestfs the base image's kernel where this machine has
-# none that can be read, as in a container. Its supermin copies the owner of
-# /lib/modules from this machine in any case.
-offer_kernel() {
-  for kernel in /boot/vmlinuz-*; do
-    [ ! -r "$kernel" ] || return 0
-  done
-  if [ ! -d /lib/modules ] && ! mkdir /lib/modules; then
-    say "libguestfs needs a folder /lib/modules on this machine, even an empty one"
-  fi
-  if [ ! -d "$dir/kernel" ]; then
-    work=$(mktemp -d "$dir/work.XXXXXX")
-    qemu-img convert -f qcow2 -O raw "$base" "$work/base"
-    mkdir "$work/kernel"
-    from_base "rdump /boot /usr/lib/modules $work/kernel"
-    mv "$work/kernel" "$dir/kernel"
-    rm -rf "$work"
-  fi
-  SUPERMIN_KERNEL=$(echo "$dir"/kernel/boot/vmlinuz-*)
-  SUPERMIN_MODULES=$(echo "$dir"/kernel/modules/*)
-  export SUPERMIN_KERNEL SUPERMIN_MODULES
-}
-
-from_base() {
-  debugfs -R "$1" "$work/base?offset=$((partition_mib * 1048576))" >"$work/log" 2>&1
 }
 
 say() { printf 'bench: %s\n' "$*"; }

@@ -14,6 +14,7 @@ main() {
   if prepare test; then
     hack/boot-image.sh "$image"
     export OPENSTACK_READY_BOOT_IMAGE="$image"
+    offer_kernel
   else
     echo "Tests that need these packages are left out."
   fi
@@ -34,6 +35,12 @@ main() {
     -race -count 1 -p 1 -timeout 40m "${@:-./...}" || status=$?
   left_out
   return "$status"
+}
+
+# offer_kernel names a kernel for libguestfs; without it a test is left out.
+offer_kernel() {
+  kernel=$(hack/guestfs-kernel.sh "$build/guestfs-kernel") || kernel=
+  eval "$kernel"
 }
 
 # prepare installs a group of packages; it is false where that cannot be done
