@@ -36,7 +36,9 @@ const (
 
 // Bounds of what a file may make of itself. What is zero costs time but no
 // room, since the temporary file is sparse. Deflate reaches a thousandfold,
-// and an image with a system in it a hundredfold at the very most.
+// and an image with a system in it a hundredfold at the very most. Within the
+// bounds the time is that of unpacking, with progress: a large disk that is
+// almost empty cannot be told from a bomb, and is allowed to be packed.
 const (
 	defaultLimit   = 128 << 30
 	maxWindow      = 128 << 20 // of zstd --ultra and xz -9e
