@@ -47,6 +47,8 @@ func TestExistingImageExamplePublishes(t *testing.T) {
 	dir := t.TempDir()
 	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
 	t.Setenv("OS_CLIENT_CONFIG_FILE", clouds)
+	t.Setenv("PACKER_LOG", "1")
+	t.Setenv("PACKER_LOG_PATH", filepath.Join(dir, "packer.log"))
 	said := run(t, dir, packer, "build", "-color=false", "-var", "disk="+disktest.Debian(t), "-var", "cloud=demo-member",
 		"-var", "image_name=existing "+filepath.Base(dir), "-var", "on_unmet=warn", "-var", "report="+dir+"/ready.html", "example/existing-image")
 	if !regexp.MustCompile(`Image existing \S+ \([0-9a-f-]{36}, raw\) is active in cloud demo-member`).MatchString(said) {
@@ -54,6 +56,37 @@ func TestExistingImageExamplePublishes(t *testing.T) {
 	}
 	if b, err := os.ReadFile(dir + "/ready.html"); err != nil || !bytes.Contains(b, []byte("Published in Glance")) {
 		t.Errorf("the page lacks the published image: %v", err)
+	}
+	expectRequestsLogged(t, filepath.Join(dir, "packer.log"), clouds)
+}
+
+// expectRequestsLogged wants each request of a publication with its status and
+// time, and none of the secrets of the clouds.
+func expectRequestsLogged(t *testing.T, logFile, clouds string) {
+	t.Helper()
+	b, err := os.ReadFile(logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range []string{
+		`POST \S+ /v3/auth/tokens: 201`, `POST \S+ /v2/images: 201`, `PUT \S+ /v2/images/[0-9a-f-]{36}/file: 204`,
+		`GET \S+ /v2/images/[0-9a-f-]{36}: 200`, `PATCH \S+ /v2/images/[0-9a-f-]{36}: 200`,
+	} {
+		if !regexp.MustCompile(request + ` \(req-\S+\) in [\d.]+m?s`).Match(b) {
+			t.Errorf("the log has no %q", request)
+		}
+	}
+	settings, err := os.ReadFile(clouds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range regexp.MustCompile(`(?m)^ *(?:password|application_credential_secret): (\S+)$`).FindAllSubmatch(settings, -1) {
+		if bytes.Contains(b, secret[1]) {
+			t.Errorf("the log has the secret %q", secret[1])
+		}
+	}
+	if fernet := regexp.MustCompile(`gAAAA[A-Za-z0-9_-]+`).Find(b); fernet != nil {
+		t.Errorf("the log has the token %q", fernet)
 	}
 }
 
