@@ -94,6 +94,22 @@ func volume(uuid string) files {
 	}
 }
 
+// volumeOn is an LVM volume that fills the second and last partition of vda.
+func volumeOn(size string) files {
+	return with(volume("LVM-abc"), files{
+		"sys/dev/block/254:1/size":        size + "\n",
+		"sys/dev/block/254:1/slaves/vda2": "-> ../../../../block/vda/vda2",
+		"sys/block/vda/size":              "8392704\n",
+		"sys/block/vda/vda1/size":         "2048\n", "sys/block/vda/vda1/start": "2048\n", "sys/block/vda/vda1/partition": "1\n",
+		"sys/block/vda/vda2/size": "8388608\n", "sys/block/vda/vda2/start": "4096\n", "sys/block/vda/vda2/partition": "2\n",
+	})
+}
+
+// rootOf has a root file system of another kind than ext4.
+func rootOf(kind string) files {
+	return files{"proc/self/mountinfo": "22 1 254:1 / / rw,relatime shared:1 - " + kind + " /dev/vda1 rw\n"}
+}
+
 func card(name, mac string) files {
 	return files{"sys/class/net/" + name + "/address": mac + "\n"}
 }
@@ -151,7 +167,18 @@ var looks = []struct {
 	}), requirement.Unmet, "vda2 lies behind"},
 	{"disk not covered", requirement.PartitionLayout, "", rootPartition("4194304"), requirement.Unmet, "MiB at the disk's end"},
 	{"file system smaller", requirement.PartitionLayout, "small", rootPartition("8386560"), requirement.Unmet, "leaves 2047 MiB"},
-	{"layout of LVM", requirement.PartitionLayout, "", volume("LVM-abc"), requirement.Unknown, "device-mapper"},
+	{"XFS fills its partition", requirement.PartitionLayout, "", with(rootPartition("8386560"), rootOf("xfs")), requirement.Met, "the file system fills vda1"},
+	{"XFS smaller", requirement.PartitionLayout, "small", with(rootPartition("8386560"), rootOf("xfs")), requirement.Unmet, "leaves 2047 MiB"},
+	{"root on LVM", requirement.PartitionLayout, "", with(rootOf("xfs"), volumeOn("8386560")), requirement.Met, "vda2, below the LVM volume dm-0 with the xfs root, is the last of 2"},
+	{"swap behind the physical volume", requirement.PartitionLayout, "", with(volumeOn("8386560"), files{
+		"sys/block/vda/vda3/start": "8390656\n", "sys/block/vda/vda3/size": "2048\n", "sys/block/vda/vda3/partition": "3\n",
+	}), requirement.Unmet, "vda3 lies behind"},
+	{"volume larger than its file system", requirement.PartitionLayout, "small", volumeOn("8386560"), requirement.Unmet, "leaves 2047 MiB of dm-0"},
+	{"root on LVM on a whole disk", requirement.PartitionLayout, "", with(volume("LVM-abc"), files{
+		"sys/dev/block/254:1/size": "8386560\n", "sys/dev/block/254:1/slaves/vdb/size": "8388608\n",
+	}), requirement.Met, "the file system fills dm-0"},
+	{"root on two physical volumes", requirement.PartitionLayout, "", with(volumeOn("8386560"), files{"sys/dev/block/254:1/slaves/vdb1/size": "9\n"}), requirement.Unknown, "on 2 devices"},
+	{"root on LUKS", requirement.PartitionLayout, "", volume("CRYPT-abc"), requirement.Unknown, "device-mapper"},
 
 	{"no rules", requirement.NoHardcodedMAC, "", files{}, requirement.Met, "no MAC address"},
 	{"empty rules", requirement.NoHardcodedMAC, "", files{persistent: "# comment 52:54:00:aa:bb:cc\n"}, requirement.Met, ""},
@@ -382,6 +409,7 @@ func attempt(t *testing.T, settings Settings, shell []string, root string, mode 
 	}
 	stubs := guesttest.Stubs(t, with(map[string]string{
 		"dumpe2fs":    "printf 'Block count:  " + blocks + "\\nBlock size:  4096\\nBlocks per group:  32768\\n'",
+		"xfs_info":    "printf 'meta-data=/dev/x  isize=512  agcount=4\\ndata     =    bsize=4096   blocks=" + blocks + ", imaxpct=25\\n         =    sunit=0 blks\\nlog      =internal log  bsize=4096   blocks=16384\\n'",
 		"lsinitramfs": "echo bin/sh",
 		"journalctl":  "exit 1",
 		"apt-get":     "exit 1",
