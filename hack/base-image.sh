@@ -2,7 +2,8 @@
 # Makes a small Debian 12 disk that is not ready for OpenStack, as a build VM's
 # disk often is: fixed MAC address, firewall, quiet boot without a serial
 # console, host keys, machine-id and a builder's SSH key baked in, no cloud-init.
-# Usage: hack/base-image.sh OUT.qcow2
+# Usage: hack/base-image.sh OUT.qcow2 [ext4|lvm-xfs|btrfs-uefi], the root and the
+# firmware; the default is ext4 in a partition, started by BIOS.
 # Beside it come OUT.key and OUT.key.pub, the builder's key pair, and OUT.recipe: an
 # image that this recipe made before is kept. Needs no root.
 set -eu
@@ -11,7 +12,7 @@ suite=bookworm
 disk_mib=2048
 # The address that QEMU gives to its first network card.
 mac=52:54:00:12:34:56
-packages=linux-image-cloud-amd64,grub-pc,openssh-server,sudo,python3,ca-certificates,locales,man-db,bash-completion,dbus
+packages=linux-image-cloud-amd64,openssh-server,sudo,python3,ca-certificates,locales,man-db,bash-completion,dbus
 boot_timeout=600
 done_mark="base image: boot loader installed"
 
@@ -20,17 +21,23 @@ hack=$(cd "$(dirname "$0")" && pwd)
 
 main() {
   if [ "${1-}" = --write-disk ]; then
-    work=$2 key=$3
+    work=$2 key=$3 layout=$4
     write_disk
     return
   fi
-  [ $# -eq 1 ] || fail "usage: hack/base-image.sh OUT.qcow2"
-  out=$1
+  [ $# -eq 1 ] || [ $# -eq 2 ] || fail "usage: hack/base-image.sh OUT.qcow2 [ext4|lvm-xfs|btrfs-uefi]"
+  out=$1 layout=${2:-ext4}
+  case $layout in
+  ext4) packages=$packages,grub-pc ;;
+  lvm-xfs) packages=$packages,grub-pc,lvm2,xfsprogs ;;
+  btrfs-uefi) packages=$packages,grub-efi-amd64,btrfs-progs,dosfstools ;;
+  *) fail "the layout $layout is none of ext4, lvm-xfs, btrfs-uefi" ;;
+  esac
   mkdir -p "$(dirname "$out")"
   out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
   key=${out%.qcow2}.key
   make_key
-  recipe=$(cat "$0" "$key.pub" | sha256sum | cut -d ' ' -f 1)
+  recipe=$({ echo "$layout" && cat "$0" "$key.pub"; } | sha256sum | cut -d ' ' -f 1)
   if [ -e "$out" ] && [ "$(cat "${out%.qcow2}.recipe" 2>/dev/null)" = "$recipe" ]; then
     say "kept, its recipe has not changed: $out"
     return
@@ -53,12 +60,12 @@ build() {
   say "installing Debian $suite ($(date +%T))"
   install_tree
   say "writing the disk ($(date +%T))"
-  as_owner_of_all "$0" --write-disk "$work" "$key"
+  as_owner_of_all "$0" --write-disk "$work" "$key" "$layout"
   accelerator=$("$hack/accelerator.sh")
   say "booting once under $accelerator to install the boot loader ($(date +%T))"
   install_boot_loader
   say "converting to qcow2 ($(date +%T))"
-  qemu-img convert -f raw -O qcow2 "$work/disk.raw" "$work/disk.qcow2"
+  qemu-img convert -f raw -O qcow2 "$work/$made" "$work/disk.qcow2"
   mv "$work/disk.qcow2" "$out"
   printf '%s\n' "$recipe" >"${out%.qcow2}.recipe"
   say "made $out"
@@ -183,7 +190,19 @@ leave_secrets() {
 # write_first_boot leaves a program that runs in init's place, once: GRUB is
 # installed from within, where the disk has device nodes.
 write_first_boot() {
+  configure_grub
+  case $layout in
+  ext4) write_install ;;
+  *) write_copy ;;
+  esac
+  chmod 755 "$tree/first-boot"
+}
+
+configure_grub() {
   sed -i 's/^GRUB_TIMEOUT=.*/GRUB_TIMEOUT=1/; s/^GRUB_CMDLINE_LINUX_DEFAULT=.*/GRUB_CMDLINE_LINUX_DEFAULT="quiet"/' "$tree/etc/default/grub"
+}
+
+write_install() {
   # A shell without a file of its own, since an open file that was removed keeps
   # the file system from becoming read-only, and with that clean.
   cat >"$tree/first-boot" <<END
@@ -197,15 +216,67 @@ exec sh -c '
   sleep 60
 '
 END
-  chmod 755 "$tree/first-boot"
+}
+
+# write_copy leaves a program that copies the system onto a second disk, laid out
+# as asked for.
+write_copy() {
+  {
+    cat <<'END'
+#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# No udev runs here.
+lvm() { command lvm "$@" --config 'activation { udev_sync = 0 udev_rules = 0 }'; }
+
+mount_root() {
+  mount "$@" /mnt && rm -f /first-boot && cp -ax /. /mnt
+}
+
+bind() {
+  for place in dev proc sys; do mount --bind "/$place" "/mnt/$place" || return; done
+}
+
+lvm_xfs() {
+  echo 'start=2048, type=8e, bootable' | sfdisk -q -X dos /dev/vdb &&
+    lvm pvcreate /dev/vdb1 && lvm vgcreate debian /dev/vdb1 &&
+    lvm lvcreate -Wn -Zn -n root -l 100%FREE debian && mkfs.xfs -q /dev/debian/root &&
+    mount_root /dev/debian/root && bind &&
+    echo '/dev/mapper/debian-root / xfs defaults 0 0' >/mnt/etc/fstab &&
+    chroot /mnt grub-install --target=i386-pc /dev/vdb && chroot /mnt update-grub
+}
+
+# btrfs_uefi: the subvolume's name is that of Debian's installer.
+btrfs_uefi() {
+  printf 'size=64MiB, type=U\ntype=L\n' | sfdisk -q -X gpt /dev/vdb &&
+    mkfs.vfat -F 32 /dev/vdb1 && mkfs.btrfs -q /dev/vdb2 &&
+    mount /dev/vdb2 /mnt && btrfs -q subvolume create /mnt/@rootfs && umount /mnt &&
+    mount_root -o subvol=@rootfs /dev/vdb2 && bind &&
+    mkdir -p /mnt/boot/efi && mount /dev/vdb1 /mnt/boot/efi &&
+    echo "UUID=$(blkid -s UUID -o value /dev/vdb2) / btrfs defaults,subvol=@rootfs 0 0
+UUID=$(blkid -s UUID -o value /dev/vdb1) /boot/efi vfat umask=0077 0 1" >/mnt/etc/fstab &&
+    chroot /mnt grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram && chroot /mnt update-grub
+}
+
+END
+    cat <<END
+$(echo "$layout" | tr - _) && umount -R /mnt && sync && echo "$done_mark"
+echo o >/proc/sysrq-trigger
+sleep 60
+END
+  } >"$tree/first-boot"
 }
 
 install_boot_loader() {
-  cpu=max
+  cpu=max made=disk.raw
   [ "$accelerator" = tcg ] || cpu=host
+  if [ "$layout" != ext4 ]; then
+    made=target.raw
+    truncate -s "${disk_mib}M" "$work/$made"
+    set -- -drive "file=$work/$made,format=raw,if=virtio,cache=unsafe"
+  fi
   timeout -k 5 "$boot_timeout" qemu-system-x86_64 -machine "pc,accel=$accelerator" -cpu "$cpu" -m 512 -smp 2 \
     -nodefaults -no-user-config -display none -no-reboot -serial stdio \
-    -drive "file=$work/disk.raw,format=raw,if=virtio,cache=unsafe" \
+    -drive "file=$work/disk.raw,format=raw,if=virtio,cache=unsafe" "$@" \
     -kernel "$work/vmlinuz" -initrd "$work/initrd" \
     -append "root=/dev/vda1 rw console=ttyS0 panic=-1 init=/first-boot" </dev/null >"$work/boot.log" 2>&1 ||
     fail_boot "QEMU ended with status $?"
