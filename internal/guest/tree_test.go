@@ -95,9 +95,9 @@ func volume(uuid string) files {
 }
 
 // volumeOn is an LVM volume that fills the second and last partition of vda.
-func volumeOn(size string) files {
+func volumeOn() files {
 	return with(volume("LVM-abc"), files{
-		"sys/dev/block/254:1/size":        size + "\n",
+		"sys/dev/block/254:1/size":        "8386560\n",
 		"sys/dev/block/254:1/slaves/vda2": "-> ../../../../block/vda/vda2",
 		"sys/block/vda/size":              "8392704\n",
 		"sys/block/vda/vda1/size":         "2048\n", "sys/block/vda/vda1/start": "2048\n", "sys/block/vda/vda1/partition": "1\n",
@@ -169,15 +169,15 @@ var looks = []struct {
 	{"file system smaller", requirement.PartitionLayout, "small", rootPartition("8386560"), requirement.Unmet, "leaves 2047 MiB"},
 	{"XFS fills its partition", requirement.PartitionLayout, "", with(rootPartition("8386560"), rootOf("xfs")), requirement.Met, "the file system fills vda1"},
 	{"XFS smaller", requirement.PartitionLayout, "small", with(rootPartition("8386560"), rootOf("xfs")), requirement.Unmet, "leaves 2047 MiB"},
-	{"root on LVM", requirement.PartitionLayout, "", with(rootOf("xfs"), volumeOn("8386560")), requirement.Met, "vda2, below the LVM volume dm-0 with the xfs root, is the last of 2"},
-	{"swap behind the physical volume", requirement.PartitionLayout, "", with(volumeOn("8386560"), files{
+	{"root on LVM", requirement.PartitionLayout, "", with(rootOf("xfs"), volumeOn()), requirement.Met, "vda2, below the LVM volume dm-0 with the xfs root, is the last of 2"},
+	{"swap behind the physical volume", requirement.PartitionLayout, "", with(volumeOn(), files{
 		"sys/block/vda/vda3/start": "8390656\n", "sys/block/vda/vda3/size": "2048\n", "sys/block/vda/vda3/partition": "3\n",
 	}), requirement.Unmet, "vda3 lies behind"},
-	{"volume larger than its file system", requirement.PartitionLayout, "small", volumeOn("8386560"), requirement.Unmet, "leaves 2047 MiB of dm-0"},
+	{"volume larger than its file system", requirement.PartitionLayout, "small", volumeOn(), requirement.Unmet, "leaves 2047 MiB of dm-0"},
 	{"root on LVM on a whole disk", requirement.PartitionLayout, "", with(volume("LVM-abc"), files{
 		"sys/dev/block/254:1/size": "8386560\n", "sys/dev/block/254:1/slaves/vdb/size": "8388608\n",
 	}), requirement.Met, "the file system fills dm-0"},
-	{"root on two physical volumes", requirement.PartitionLayout, "", with(volumeOn("8386560"), files{"sys/dev/block/254:1/slaves/vdb1/size": "9\n"}), requirement.Unknown, "on 2 devices"},
+	{"root on two physical volumes", requirement.PartitionLayout, "", with(volumeOn(), files{"sys/dev/block/254:1/slaves/vdb1/size": "9\n"}), requirement.Unknown, "on 2 devices"},
 	{"root on LUKS", requirement.PartitionLayout, "", volume("CRYPT-abc"), requirement.Unknown, "device-mapper"},
 
 	{"no rules", requirement.NoHardcodedMAC, "", files{}, requirement.Met, "no MAC address"},
