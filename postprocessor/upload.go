@@ -18,8 +18,8 @@ type UploadConfig struct {
 	// `import` sends it to Glance's staging area, from where Glance brings it to
 	// its stores. `web-download` has Glance fetch it from `web_download_url`.
 	// `auto` (default) sends it by `put` unless several stores or a URL are
-	// asked for, and then takes what the cloud offers; the build's output says
-	// which and why. Whatever the way, size and hashes are compared with the
+	// asked for, or the cloud forbids it, and then takes what the cloud offers;
+	// the build's output says which and why. Whatever the way, size and hashes are compared with the
 	// file afterwards.
 	UploadMethod string `mapstructure:"upload_method"`
 	// Where Glance finds the very file that is published, such as

@@ -122,6 +122,18 @@ func TestImportThroughFaults(t *testing.T) {
 			faults: map[string][]fault{"PUT file": {change("stores", "fast")}},
 			want:   slices.Concat(ask, []string{"PUT file", confirm}, begin, watch, []string{"GET image"}, publish),
 		},
+		"put forbidden": {
+			faults: map[string][]fault{"PUT file": {refuse(403, "upload_image")}},
+			want:   slices.Concat([]string{"POST images", "PUT file"}, ask[:2], []string{"PUT stage"}, begin, watch, []string{confirm}, publish),
+		},
+		"put forbidden, and asked for": {
+			sending: Sending{Method: MethodPut}, faults: map[string][]fault{"PUT file": {refuse(403, "upload_image")}},
+			want: []string{"POST images", "PUT file", "DELETE image"}, wantError: []string{"403", `"upload_image"`, "policy"},
+		},
+		"put forbidden, and no import": {
+			faults: map[string][]fault{"PUT file": {refuse(403, "upload_image")}, "GET info/import": {refuse(404, "")}},
+			want:   slices.Concat([]string{"POST images", "PUT file"}, ask[:2], []string{"DELETE image"}), wantError: []string{"403", `"upload_image"`, "policy"},
+		},
 		"staging breaks": {
 			sending: Sending{Method: MethodImport}, faults: map[string][]fault{"PUT stage": {reset(1<<20, 0)}},
 			want: slices.Concat(ask, []string{"PUT stage", "GET image", "PUT stage"}, begin, watch, []string{confirm}, publish),

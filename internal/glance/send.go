@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,9 @@ func (p *publication) send(ctx context.Context) (Sums, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("send the data: %w", context.Cause(ctx))
 		}
+		if p.detour(ctx, err) {
+			continue
+		}
 		var again *againError
 		if !errors.As(err, &again) {
 			return nil, fmt.Errorf("send the data: %w%s", err, advice(err))
@@ -34,6 +38,21 @@ func (p *publication) send(ctx context.Context) (Sums, error) {
 			return nil, err
 		}
 	}
+}
+
+// detour reports whether the data can go by import, where a policy forbids to
+// send them straight (Glance, upload_image) and nobody asked for that way.
+func (p *publication) detour(ctx context.Context, err error) bool {
+	if codeOf(err) != http.StatusForbidden || p.route.method != MethodPut || p.spec.Sending.method() != MethodAuto {
+		return false
+	}
+	cloud, askErr := p.offer(ctx)
+	if askErr != nil || !slices.Contains(cloud.methods, "glance-direct") {
+		return false
+	}
+	p.route.method = MethodImport
+	p.progress.Step(fmt.Sprintf("sending by import: this Glance offers it, and forbids a PUT (%v)", err))
+	return true
 }
 
 // againError tells that a new attempt is in order.
