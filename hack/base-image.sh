@@ -245,15 +245,17 @@ lvm_xfs() {
     chroot /mnt grub-install --target=i386-pc /dev/vdb && chroot /mnt update-grub
 }
 
-# btrfs_uefi: the subvolume's name is that of Debian's installer.
+# btrfs_uefi: the subvolume's name is that of Debian's installer. update-grub
+# names the root by a UUID that udev has made a link of.
 btrfs_uefi() {
   printf 'size=64MiB, type=U\ntype=L\n' | sfdisk -q -X gpt /dev/vdb &&
     mkfs.vfat -F 32 /dev/vdb1 && mkfs.btrfs -q /dev/vdb2 &&
     mount /dev/vdb2 /mnt && btrfs -q subvolume create /mnt/@rootfs && umount /mnt &&
     mount_root -o subvol=@rootfs /dev/vdb2 && bind &&
     mkdir -p /mnt/boot/efi && mount /dev/vdb1 /mnt/boot/efi &&
-    echo "UUID=$(blkid -s UUID -o value /dev/vdb2) / btrfs defaults,subvol=@rootfs 0 0
-UUID=$(blkid -s UUID -o value /dev/vdb1) /boot/efi vfat umask=0077 0 1" >/mnt/etc/fstab &&
+    root=$(blkid -s UUID -o value /dev/vdb2) && esp=$(blkid -s UUID -o value /dev/vdb1) &&
+    printf 'UUID=%s / btrfs defaults,subvol=@rootfs 0 0\nUUID=%s /boot/efi vfat umask=0077 0 1\n' "$root" "$esp" >/mnt/etc/fstab &&
+    mkdir -p /dev/disk/by-uuid && ln -s /dev/vdb2 "/dev/disk/by-uuid/$root" &&
     chroot /mnt grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram && chroot /mnt update-grub
 }
 

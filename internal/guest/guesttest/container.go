@@ -147,7 +147,9 @@ func (c *Container) Listen(t testing.TB) int {
 func (c *Container) Boot(t testing.TB) {
 	t.Helper()
 	c.output.Reset()
-	c.nspawn = exec.Command("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit",
+	// A machine that is itself a container may have no machine ID, which linking
+	// the journals needs.
+	c.nspawn = exec.Command("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--link-journal=no",
 		"--console=pipe", "--timezone=off", "--directory="+c.Dir)
 	c.nspawn.Stdout, c.nspawn.Stderr = &c.output, &c.output
 	if err := c.nspawn.Start(); err != nil {
