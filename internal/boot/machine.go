@@ -46,7 +46,7 @@ var architectures = []architecture{
 	{
 		name: "aarch64", program: "qemu-system-aarch64", pkg: "qemu-system-arm", machine: "virt,gic-version=max",
 		serial: "ttyAMA0",
-		drive:  []string{"-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=config"},
+		drive:  scsiDrive(),
 		card:   []string{"-device", "virtio-gpu-pci"},
 		firmware: []firmwareFiles{
 			{"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"},
@@ -145,9 +145,21 @@ func (m *machine) disks() []string {
 	}
 	if m.configDrive {
 		args = append(args, "-drive", "if=none,id=config,media=cdrom,format=raw,readonly=on,file="+quoteComma(m.path(driveFile)))
-		args = append(args, m.arch.drive...)
+		args = append(args, m.drive()...)
 	}
 	return args
+}
+
+// drive is on SCSI with UEFI: package property derives hw_cdrom_bus for that.
+func (m *machine) drive() []string {
+	if m.uefi {
+		return scsiDrive()
+	}
+	return m.arch.drive
+}
+
+func scsiDrive() []string {
+	return []string{"-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=config"}
 }
 
 const (

@@ -57,6 +57,11 @@ func TestMachineIsPresentedAsNovaDoes(t *testing.T) {
 			},
 			[]string{"ide-cd"},
 		},
+		"UEFI with a config drive": {
+			"x86_64", func(m *machine) { m.uefi, m.configDrive = true, true },
+			[]string{"-machine pc,hpet=off", "-device virtio-scsi-pci -device scsi-cd,drive=config"},
+			[]string{"ide-cd"},
+		},
 		"aarch64": {
 			"aarch64", func(m *machine) { m.uefi, m.configDrive, m.accelerator = true, true, accelerator{name: "kvm"} },
 			[]string{"-machine virt,gic-version=max,accel=kvm", "-cpu host", "-device scsi-cd,drive=config", "-serial chardev:console", "-smbios " + smbios},

@@ -114,6 +114,17 @@ func documentedLevel(page, system string) (SupportLevel, bool) {
 	return 0, false
 }
 
+// supportedRoots are those that were made ready outside of these tests.
+const supportedRoots = `
+Roots and firmware of Debian 12 that the real Packer made ready in QEMU:
+
+| Root | Firmware | Instance set up by | Tested |
+|---|---|---|---|
+| ext4 in a partition, DOS table | BIOS | cloud-init | ` + "`" + `make demo` + "`" + `; proved by ` + "`" + `make test` + "`" + ` |
+| XFS on LVM, DOS table | BIOS | our boot program | ` + "`" + `make test-roots` + "`" + `, proved on a disk four times its size |
+| Btrfs in a subvolume, GPT | UEFI | cloud-init | ` + "`" + `make test-roots` + "`" + `, proved on a disk four times its size |
+`
+
 func supportText() string {
 	var b strings.Builder
 	b.WriteString(`# What is tested
@@ -141,5 +152,6 @@ is in it when its tests passed. What was never booted here is said openly.
 	for _, system := range systems {
 		fmt.Fprintf(&b, "| %s | %s |\n", system, ran[system])
 	}
+	b.WriteString(supportedRoots)
 	return b.String()
 }

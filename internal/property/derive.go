@@ -17,7 +17,7 @@ func Derive(f inspect.Facts) []Property {
 	derived := []Property{autoDiskConfig(f), osType()}
 	derived = append(derived, minDisk(f.Disk.VirtualSize))
 	for _, rule := range []func(inspect.Facts) (Property, bool){
-		architecture, osDistro, osVersion, firmwareType, cloudInitInstalled, adminUser, guestAgent,
+		architecture, osDistro, osVersion, firmwareType, cdromBus, scsiModel, cloudInitInstalled, adminUser, guestAgent,
 		imageType, rootUUID,
 	} {
 		if p, ok := rule(f); ok {
@@ -117,6 +117,27 @@ func firmwareType(f inspect.Facts) (Property, bool) {
 		p.Value, p.Reason = "uefi", "the disk has a boot loader for UEFI and none for BIOS"
 	}
 	return p, p.Value != ""
+}
+
+// cdromBus keeps the config drive in sight. Nova has it on IDE with the machine
+// type pc, and on SATA with q35 (nova/virt/libvirt/blockinfo.py). OVMF switches on
+// only what may be booted from, so that Linux finds IDE switched off; and not
+// every kernel has a driver for SATA.
+func cdromBus(f inspect.Facts) (Property, bool) {
+	return Property{
+		Name: "hw_cdrom_bus", Value: "scsi",
+		Reason: "the image starts by UEFI alone, and with that firmware a config drive on IDE is not seen",
+	}, onlyUEFI(f)
+}
+
+// scsiModel is the controller for which every ready image has a driver.
+func scsiModel(f inspect.Facts) (Property, bool) {
+	return Property{Name: "hw_scsi_model", Value: "virtio-scsi", Reason: "the config drive is on SCSI by hw_cdrom_bus"}, onlyUEFI(f)
+}
+
+// onlyUEFI: other architectures have no IDE.
+func onlyUEFI(f inspect.Facts) bool {
+	return f.Architecture == "x86_64" && f.Boot.UEFI && !f.Boot.BIOS && f.Boot.UEFIUnknown == ""
 }
 
 // cloudInitInstalled is a flag by its presence, so it is never set to false.
