@@ -62,11 +62,7 @@ func (p *publication) alike(ctx context.Context) ([]*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []*Image
-	err = p.persist(ctx, p.patience.Request, func() (err error) {
-		found, err = p.list(ctx, images.ListOpts{Name: inList(p.spec.Name), Owner: owner, Status: images.ImageStatusActive, Visibility: "all"})
-		return err
-	})
+	found, err := p.list(ctx, images.ListOpts{Name: inList(p.spec.Name), Owner: owner, Status: images.ImageStatusActive, Visibility: "all"})
 	return slices.DeleteFunc(found, func(image *Image) bool {
 		return image.Name != p.spec.Name || image.Owner != owner || image.Size != p.source.Size() ||
 			image.DiskFormat != p.spec.DiskFormat || image.ContainerFormat != p.spec.containerFormat() || image.HashValue == ""
@@ -104,7 +100,7 @@ func (p *publication) take(ctx context.Context, image *Image, sums Sums) (*Image
 	patches := p.spec.updates(image)
 	p.progress.Step(fmt.Sprintf("image %s has the same name and data: nothing is sent, %d of its attributes are brought up to date", image.ID, len(patches)))
 	if len(patches) > 0 {
-		err := p.persist(ctx, p.patience.Request, func() error { return p.update(ctx, image.ID, patches...) })
+		err := p.persist(ctx, func() error { return p.update(ctx, image.ID, patches...) })
 		if err != nil {
 			return nil, fmt.Errorf("bring image %s up to date: %w%s", image.ID, err, adviceOnVisibility(err, p.spec.visibility()))
 		}

@@ -25,7 +25,8 @@ import (
 
 // fake is a Keystone and a Glance in this process, for the faults that the real
 // ones can not be made to show. Everything that they can show is tested with
-// them. It stands in for Nova's documented API too, which no test has for real. It keeps a list of what was asked, and images as Glance does.
+// them. It stands in for Nova's documented API too, which no test has for
+// real. It keeps a list of what was asked, and images as Glance does.
 type fake struct {
 	t      *testing.T
 	server *httptest.Server
@@ -106,6 +107,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name, act = r.Method+" members", f.members
 	case f.compute != "" && strings.HasPrefix(r.URL.Path, f.compute):
 		name, act = f.novaRequest(r), f.nova
+	case below == "actions/deactivate":
+		name, act = "POST deactivate", f.deactivate
 	case below == "tasks":
 		name, act = "GET tasks", f.tasks
 	case strings.HasPrefix(r.URL.Path, "/v2/info/"):
@@ -143,10 +146,6 @@ func (f *fake) token(w http.ResponseWriter, _ *http.Request) {
 		token["expires_at"] = time.Now().Add(f.lifetime).UTC().Format(gophercloud.RFC3339MilliNoZ) + "Z"
 	}
 	f.write(w, map[string]any{"token": token})
-}
-
-func (f *fake) list(w http.ResponseWriter, _ *http.Request) {
-	f.write(w, map[string]any{"images": []any{}})
 }
 
 func (f *fake) create(w http.ResponseWriter, r *http.Request) {

@@ -149,7 +149,7 @@ func (p *publication) begin(ctx context.Context, method string, stores []string)
 	if err != nil {
 		return err
 	}
-	return p.persist(ctx, p.patience.Request, func() error {
+	return p.persist(ctx, func() error {
 		err := p.postImport(ctx, p.id, request)
 		if err == nil || (refused(err) && codeOf(err) != http.StatusConflict) {
 			return err
@@ -174,7 +174,7 @@ func (p *publication) tasks(ctx context.Context) ([]task, error) {
 	var answer struct {
 		Tasks []task `json:"tasks"`
 	}
-	err := p.persist(ctx, p.patience.Request, func() error { return p.ask(ctx, &answer, "images", p.id, "tasks") })
+	err := p.persist(ctx, func() error { return p.ask(ctx, &answer, "images", p.id, "tasks") })
 	if gone(err) || codeOf(err) == http.StatusForbidden {
 		return nil, nil
 	}

@@ -37,13 +37,13 @@ func (p *publication) invite(ctx context.Context, id string) error {
 	}
 	for _, project := range p.spec.Members {
 		p.progress.Step(fmt.Sprintf("inviting project %s to image %s", project, id))
-		err := p.persist(ctx, p.patience.Request, func() error { return p.addMember(ctx, id, project) })
+		err := p.persist(ctx, func() error { return p.addMember(ctx, id, project) })
 		if err != nil {
 			return fmt.Errorf("invite project %s to image %s: %w%s", project, id, err, adviceOnMembers(err))
 		}
 	}
 	var invited []string
-	err := p.persist(ctx, p.patience.Request, func() (err error) {
+	err := p.persist(ctx, func() (err error) {
 		invited, err = p.members(ctx, id)
 		return err
 	})
@@ -93,8 +93,7 @@ func (c *Client) members(ctx context.Context, id string) ([]string, error) {
 func (c *Client) Accept(ctx context.Context, imageID string) error {
 	project, err := c.Project()
 	if err == nil {
-		p := &publication{Client: c}
-		err = p.persist(ctx, p.patience.Request, func() error { return c.accept(ctx, imageID, project) })
+		err = c.persist(ctx, func() error { return c.accept(ctx, imageID, project) })
 	}
 	if err != nil {
 		return fmt.Errorf("accept image %s for project %s in Glance at %s: %w%s", imageID, project, c.Endpoint(), err, adviceOnAcceptance(err))

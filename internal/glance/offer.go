@@ -18,7 +18,7 @@ func (p *publication) choose(ctx context.Context) error {
 		return nil
 	}
 	var cloud offer
-	err := p.persist(ctx, p.patience.Request, func() (err error) {
+	err := p.persist(ctx, func() (err error) {
 		cloud, err = p.offer(ctx)
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"time"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 )
@@ -140,7 +139,7 @@ func (p *publication) create(ctx context.Context) error {
 	}
 	p.progress.Step(fmt.Sprintf("creating image %q (%s)", p.temporary, p.id))
 	p.uncertain = false
-	err := p.persist(ctx, p.patience.Request, func() error { return p.createOnce(ctx, options) })
+	err := p.persist(ctx, func() error { return p.createOnce(ctx, options) })
 	if err == nil {
 		return nil
 	}
@@ -244,35 +243,17 @@ func differs[T comparable](what string, got, want T) error {
 }
 
 func (p *publication) change(ctx context.Context, patches ...images.Patch) error {
-	return p.persist(ctx, p.patience.Request, func() error { return p.update(ctx, p.id, patches...) })
+	return p.persist(ctx, func() error { return p.update(ctx, p.id, patches...) })
 }
 
 // look asks for the image and bears with a server that is away for a moment.
 func (p *publication) look(ctx context.Context) (*Image, error) {
 	var image *Image
-	err := p.persist(ctx, p.patience.Request, func() (err error) {
+	err := p.persist(ctx, func() (err error) {
 		image, err = p.Get(ctx, p.id)
 		return err
 	})
 	return image, err
-}
-
-// persist repeats what failed for a passing reason, until limit has passed.
-func (p *publication) persist(ctx context.Context, limit time.Duration, try func() error) error {
-	end := time.Now().Add(limit)
-	for tries := 0; ; tries++ {
-		err := try()
-		if err == nil || !passing(err) || ctx.Err() != nil {
-			return ended(ctx, err)
-		}
-		pause := p.pause(tries, err)
-		if time.Now().Add(pause).After(end) {
-			return err
-		}
-		if sleep(ctx, pause) != nil {
-			return ended(ctx, err)
-		}
-	}
 }
 
 // clean removes the image after a failure, in a time of its own, since ctx may
@@ -317,49 +298,6 @@ const (
 	lateTries   = 3
 	maxRemovals = 8
 )
-
-// pause grows with the tries, is spread so that parallel builds do not come
-// together, and honours what the server asks for within reason.
-func (p *publication) pause(tries int, err error) time.Duration {
-	longest := 30 * p.patience.Pause
-	pause := min(p.patience.Pause<<min(tries, 10), longest)
-	var answer *ServerError
-	if errors.As(err, &answer) {
-		pause = max(pause, min(answer.RetryAfter, longest))
-	}
-	return pause/2 + randomBelow(pause)
-}
-
-// sleep returns early, with the reason, when ctx ends.
-func sleep(ctx context.Context, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// ended prefers why ctx ended to how the request showed it.
-func ended(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
-func randomBelow(limit time.Duration) time.Duration {
-	var random [8]byte
-	// crypto/rand.Read never returns an error since Go 1.24.
-	_, _ = rand.Read(random[:])
-	var number uint64
-	for _, b := range random {
-		number = number<<8 | uint64(b)
-	}
-	return time.Duration(number % uint64(max(limit, 1)))
-}
 
 // newID makes a random UUID (RFC 9562, version 4).
 func newID() string {

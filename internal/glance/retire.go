@@ -10,6 +10,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"github.com/gophercloud/gophercloud/v2/pagination"
 )
 
 // Retirement says what becomes of the images that a new one takes the place of.
@@ -85,7 +86,10 @@ func (c *Client) Retire(ctx context.Context, how Retirement, published *Image) (
 	var failures []error
 	for _, image := range older[min(how.Keep-1, len(older)):] {
 		r := retiree{publication: &publication{Client: c, id: image.ID}, image: image, name: published.Name, now: Retired{ID: image.ID, Name: image.Name}}
-		if err := r.retire(ctx, how); err != nil {
+		switch err := r.retire(ctx, how); {
+		case gone(err):
+			r.now.Left = "somebody deleted it meanwhile"
+		case err != nil:
 			r.now.Left = err.Error()
 			failures = append(failures, fmt.Errorf("retire image %q (%s): %w", image.Name, image.ID, err))
 		}
@@ -159,14 +163,14 @@ func (r *retiree) retire(ctx context.Context, how Retirement) error {
 	}
 	if how.Deactivate && r.image.Status != "deactivated" {
 		deactivate := func() error { return r.deactivate(ctx, r.id) }
-		return r.step(r.persist(ctx, r.patience.Request, deactivate), "deactivated")
+		return r.step(r.persist(ctx, deactivate), "deactivated")
 	}
 	return nil
 }
 
 // deleteOlder takes an image that is gone for deleted, as after a lost answer.
 func (r *retiree) deleteOlder(ctx context.Context) error {
-	return r.persist(ctx, r.patience.Request, func() error {
+	return r.persist(ctx, func() error {
 		if err := r.delete(ctx, r.id); !gone(err) {
 			return err
 		}
@@ -182,16 +186,30 @@ func (r *retiree) step(err error, done string) error {
 	case codeOf(err) == http.StatusConflict:
 		return fmt.Errorf("it can not be %s while it is in use: %w", done, err)
 	}
-	return fmt.Errorf("it can not be %s: %w", done, err)
+	return fmt.Errorf("it can not be %s: %w%s", done, err, adviceOnRetirement(err, done))
+}
+
+func adviceOnRetirement(err error, done string) string {
+	switch {
+	case codeOf(err) != http.StatusForbidden:
+		return ""
+	case done == "deactivated":
+		return "; most clouds let only administrators do that: leave deactivate out, or sign in as an administrator"
+	}
+	return "; the cloud's policy does not let this user do that, or the image is protected meanwhile"
 }
 
 // list returns the images that Glance has for the query, page by page.
 func (c *Client) list(ctx context.Context, query images.ListOptsBuilder) ([]*Image, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
-	defer cancel()
-	pages, err := images.List(c.service, query).AllPages(ctx)
+	var pages pagination.Page
+	err := c.persist(ctx, func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
+		defer cancel()
+		pages, err = images.List(c.service, query).AllPages(ctx)
+		return translated("Glance", err)
+	})
 	if err != nil {
-		return nil, translated("Glance", err)
+		return nil, err
 	}
 	got, err := images.ExtractImages(pages)
 	if err != nil {
