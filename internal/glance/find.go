@@ -1,15 +1,18 @@
 package glance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/agext/levenshtein"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 )
 
@@ -55,24 +58,48 @@ func (c *Client) Find(ctx context.Context, query Query) (*Image, error) {
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
-	listed, err := c.list(ctx, images.ListOpts{
+	found, err := c.list(ctx, images.ListOpts{
 		ID: query.ID, Name: inList(query.Name), Tags: query.Tags, Visibility: images.ImageVisibility(query.Visibility),
 		Owner: query.Owner, Status: images.ImageStatus(query.Status), Hidden: query.Hidden,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the images of Glance at %s: %w%s", c.Endpoint(), err, advice(err))
 	}
-	found := slices.DeleteFunc(slices.Clone(listed), func(image *Image) bool { return !query.matches(image) })
-	slices.SortStableFunc(found, func(a, b *Image) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	found = slices.DeleteFunc(found, func(image *Image) bool { return len(query.differences(image)) > 0 })
+	slices.SortStableFunc(found, newestFirst)
 	switch {
-	case len(found) == 0 && len(listed) == 0:
-		return nil, fmt.Errorf("find an image in Glance at %s: this project sees none that has this id, name, tags, visibility, owner and status (hidden: %v)", c.Endpoint(), query.Hidden)
 	case len(found) == 0:
-		return nil, fmt.Errorf("find an image in Glance at %s: none matches in all; close to it are:%s", c.Endpoint(), candidates(listed))
+		return nil, c.noneFound(ctx, query)
 	case len(found) > 1 && !query.Newest:
-		return nil, fmt.Errorf("find an image in Glance at %s: %d match; set newest = true or say more:%s", c.Endpoint(), len(found), candidates(found))
+		return nil, fmt.Errorf("find an image in Glance at %s: %d match; set newest = true or say more:%s", c.Endpoint(), len(found), candidates(found, query))
 	}
 	return found[0], nil
+}
+
+func newestFirst(a, b *Image) int { return b.CreatedAt.Compare(a.CreatedAt) }
+
+// noneFound lists what may have been meant among all that the project sees.
+func (c *Client) noneFound(ctx context.Context, query Query) error {
+	var all []*Image
+	for _, hidden := range []bool{false, true} {
+		listed, err := c.list(ctx, images.ListOpts{Visibility: "all", Hidden: hidden})
+		if err != nil {
+			return fmt.Errorf("find an image in Glance at %s: none matches; what there is could not be listed: %w", c.Endpoint(), err)
+		}
+		all = append(all, listed...)
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("find an image in Glance at %s: this project sees no image at all", c.Endpoint())
+	}
+	slices.SortStableFunc(all, func(a, b *Image) int {
+		return cmp.Or(cmp.Compare(len(query.differences(a)), len(query.differences(b))), cmp.Compare(query.likeness(b), query.likeness(a)), newestFirst(a, b))
+	})
+	return fmt.Errorf("find an image in Glance at %s: none matches; closest to it are:%s", c.Endpoint(), candidates(all, query))
+}
+
+// likeness is 1 for the wanted name and 0 for one that has nothing of it.
+func (q Query) likeness(image *Image) float64 {
+	return levenshtein.Match(strings.ToLower(q.Name), strings.ToLower(image.Name), nil)
 }
 
 // inList keeps a name from being read as an operator of Glance's filters, such
@@ -84,32 +111,50 @@ func inList(name string) string {
 	return name
 }
 
-func (q Query) matches(image *Image) bool {
-	if q.Name != "" && image.Name != q.Name || q.Hash != "" && image.HashValue != strings.ToLower(q.Hash) {
-		return false
-	}
-	if !regexp.MustCompile(q.NamePattern).MatchString(image.Name) {
-		return false
-	}
-	for name, want := range q.Properties {
-		if got, ok := image.Properties[name]; !ok || got != want {
-			return false
+// differences names what keeps an image from being the wanted one.
+func (q Query) differences(image *Image) []string {
+	var all []string
+	differs := func(what string, wanted bool) {
+		if !wanted {
+			all = append(all, what)
 		}
 	}
-	return true
+	differs("id", q.ID == "" || image.ID == q.ID)
+	differs("name", (q.Name == "" || image.Name == q.Name) && regexp.MustCompile(q.NamePattern).MatchString(image.Name))
+	differs("owner", q.Owner == "" || image.Owner == q.Owner)
+	differs("hash", q.Hash == "" || image.HashValue == strings.ToLower(q.Hash))
+	differs("status", q.Status == "" || image.Status == q.Status)
+	// Glance lists community images only where they are asked for.
+	differs("visibility", q.Visibility == image.Visibility || q.Visibility == "" && image.Visibility != "community")
+	differs("hidden", q.Hidden == image.Hidden)
+	for _, tag := range q.Tags {
+		differs("tag "+tag, slices.Contains(image.Tags, tag))
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.Properties)) {
+		got, ok := image.Properties[name]
+		differs("property "+name, ok && got == q.Properties[name])
+	}
+	return all
 }
 
 // maxCandidates is what a person reads.
 const maxCandidates = 10
 
-func candidates(all []*Image) string {
+func candidates(all []*Image, query Query) string {
 	var text strings.Builder
 	for n, image := range all {
 		if n == maxCandidates {
 			fmt.Fprintf(&text, "\n  and %d more", len(all)-n)
 			break
 		}
-		fmt.Fprintf(&text, "\n  %s %q, %s, %s, created %s", image.ID, image.Name, image.Status, image.Visibility, image.CreatedAt.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&text, "\n  %s %q, %s, %s", image.ID, image.Name, image.Status, image.Visibility)
+		if image.Hidden {
+			text.WriteString(", hidden")
+		}
+		fmt.Fprintf(&text, ", created %s", image.CreatedAt.UTC().Format(time.RFC3339))
+		if others := query.differences(image); len(others) > 0 {
+			fmt.Fprintf(&text, ", differs in %s", strings.Join(others, ", "))
+		}
 	}
 	return text.String()
 }

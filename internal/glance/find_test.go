@@ -1,6 +1,9 @@
 package glance
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestFindTakesTheOneThatIsMeant(t *testing.T) {
 	client := signIn(t, realCloud(t))
@@ -18,9 +21,10 @@ func TestFindTakesTheOneThatIsMeant(t *testing.T) {
 		"tag and property": {Query{Tags: []string{name}, Properties: map[string]string{"generation": "1"}}, first, nil},
 		"owner and hash":   {Query{Owner: first.Owner, Hash: first.HashValue, Name: name, Newest: true}, second, nil},
 		"several":          {Query{Name: name}, nil, []string{"2 match", first.ID, second.ID, "newest = true"}},
-		"another property": {Query{Name: name, Properties: map[string]string{"generation": "3"}}, nil, []string{"none matches", first.ID}},
-		"hidden":           {Query{Name: name, Hidden: true}, nil, []string{"sees none"}},
-		"odd name":         {Query{Name: "in:" + name}, nil, []string{"Glance at"}},
+		"another property": {Query{Name: name, Properties: map[string]string{"generation": "3"}}, nil, []string{"none matches", first.ID, second.ID, ", differs in property generation"}},
+		"hidden":           {Query{Name: name, Hidden: true}, nil, []string{"closest", first.ID, ", differs in hidden"}},
+		"mistyped name":    {Query{Name: strings.ToUpper(name)}, nil, []string{"closest", first.ID, second.ID, ", differs in name"}},
+		"odd name":         {Query{Name: "in:" + name}, nil, []string{"closest", first.ID, ", differs in name"}},
 		"nothing":          {Query{Status: "active"}, nil, []string{"nothing says which image"}},
 		"bad pattern":      {Query{NamePattern: "("}, nil, []string{"name_pattern"}},
 	}
