@@ -42,6 +42,8 @@ type DatasourceOutput struct {
 	HashAlgorithm string `mapstructure:"hash_algorithm"`
 	// Glance's `os_hash_value`.
 	Hash string `mapstructure:"hash"`
+	// The stores that keep the data, where the cloud has several.
+	Stores []string `mapstructure:"stores"`
 	// The image's tags.
 	Tags []string `mapstructure:"tags"`
 	// The image's further properties.
@@ -58,7 +60,7 @@ func outputOf(i *glance.Image) DatasourceOutput {
 		Protected: i.Protected, Hidden: i.Hidden, DiskFormat: i.DiskFormat, ContainerFormat: i.ContainerFormat,
 		Size: i.Size, VirtualSize: i.VirtualSize, MinDisk: i.MinDisk, MinRAM: i.MinRAM,
 		Checksum: i.Checksum, HashAlgorithm: i.HashAlgo, Hash: i.HashValue,
-		Tags: append([]string{}, i.Tags...), Properties: i.Properties,
+		Stores: append([]string{}, i.Stores...), Tags: append([]string{}, i.Tags...), Properties: i.Properties,
 		CreatedAt: i.CreatedAt.UTC().Format(time.RFC3339), UpdatedAt: i.UpdatedAt.UTC().Format(time.RFC3339),
 	}
 }

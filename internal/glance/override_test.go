@@ -10,7 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net/http"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -76,26 +76,30 @@ func TestSignInByTheTemplatesOptionsAlone(t *testing.T) {
 
 func caFile(t *testing.T) string {
 	t.Helper()
-	server := httptest.NewTLSServer(http.NotFoundHandler())
-	defer server.Close()
-	return pemFile(t, "ca.pem", "CERTIFICATE", server.Certificate().Raw)
+	file, _, _ := certificate(t, time.Now().Add(time.Hour))
+	return file
 }
 
-func pemFile(t *testing.T, name, kind string, der []byte) string {
+func pemFile(t *testing.T, folder, name, kind string, der []byte) string {
 	t.Helper()
-	return write(t, name, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+	path := filepath.Join(folder, name)
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // TestSignInOverTLS uses a fake because the real Keystone of the tests speaks
 // plain HTTP.
 func TestSignInOverTLS(t *testing.T) {
-	certFile, keyFile, clientCA := clientCertificate(t)
-	f := newFake(t, nil)
-	f.server.Close()
-	f.server = httptest.NewUnstartedServer(f)
-	f.server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clientCA}
-	f.server.StartTLS()
-	ca := pemFile(t, "ca.pem", "CERTIFICATE", f.server.Certificate().Raw)
+	inAnHour := time.Now().Add(time.Hour)
+	certFile, keyFile, clients := certificate(t, inAnHour)
+	otherCert, otherKey, _ := certificate(t, inAnHour)
+	ca, caKey, _ := certificate(t, inAnHour)
+	oldCA, oldKey, _ := certificate(t, time.Now().Add(-time.Hour))
+	f, old, plain := newFake(t, nil), newFake(t, nil), newFake(t, nil)
+	f.overTLS(ca, caKey, clients)
+	old.overTLS(oldCA, oldKey, nil)
 	own := access.Config{AuthURL: f.server.URL + "/v3", Username: "someone", Password: "hunter2", ProjectName: "demo", ClientCertFile: certFile, ClientKeyFile: keyFile}
 	tests := map[string]struct {
 		change func(*access.Config)
@@ -107,8 +111,14 @@ func TestSignInOverTLS(t *testing.T) {
 		"insecure by option":              {change: func(c *access.Config) { c.Insecure = true }},
 		"insecure by OS_INSECURE":         {env: map[string]string{"OS_INSECURE": "true"}},
 		"certificate by OS_CERT":          {change: func(c *access.Config) { c.CACertFile, c.ClientCertFile, c.ClientKeyFile = ca, "", "" }, env: map[string]string{"OS_CERT": certFile, "OS_KEY": keyFile}},
-		"authority unknown":               {want: []string{"sign in to Keystone at " + f.server.URL, `user "someone"`, "certificate"}},
-		"no client certificate":           {change: func(c *access.Config) { c.CACertFile, c.ClientCertFile, c.ClientKeyFile = ca, "", "" }, want: []string{"sign in to Keystone at", "certificate required"}},
+		"authority unknown":               {want: []string{"sign in to Keystone at " + f.server.URL, `user "someone"`, "cacert_file"}},
+		"no client certificate":           {change: func(c *access.Config) { c.CACertFile, c.ClientCertFile, c.ClientKeyFile = ca, "", "" }, want: []string{"sign in to Keystone at", "certificate required", "cert_file and key_file"}},
+		"a certificate that is not known": {change: func(c *access.Config) { c.CACertFile, c.ClientCertFile, c.ClientKeyFile = ca, otherCert, otherKey }, want: []string{"sign in to Keystone at", "cert_file and key_file"}},
+		"another name than the certificate's": {change: func(c *access.Config) {
+			c.CACertFile, c.AuthURL = ca, strings.Replace(c.AuthURL, "127.0.0.1", "localhost", 1)
+		}, want: []string{"the name that it is for"}},
+		"no TLS there":                    {change: func(c *access.Config) { c.AuthURL = strings.Replace(plain.server.URL, "http:", "https:", 1) + "/v3" }, want: []string{"begin the URL with http://"}},
+		"a clock that is wrong":           {change: func(c *access.Config) { c.CACertFile, c.AuthURL = oldCA, old.server.URL+"/v3" }, want: []string{"out of date, or this machine's clock is wrong"}},
 		"authority's file missing":        {change: func(c *access.Config) { c.CACertFile = "/no/such.pem" }, want: []string{"/no/such.pem"}},
 		"authority's file no certificate": {change: func(c *access.Config) { c.CACertFile = keyFile }, want: []string{keyFile}},
 	}
@@ -129,16 +139,16 @@ func TestSignInOverTLS(t *testing.T) {
 	}
 }
 
-// clientCertificate makes a certificate that is its own authority.
-func clientCertificate(t *testing.T) (certFile, keyFile string, authority *x509.CertPool) {
+// certificate makes one that is its own authority, for either side.
+func certificate(t *testing.T, until time.Time) (certFile, keyFile string, authority *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		SerialNumber: big.NewInt(1), NotAfter: until, IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -154,7 +164,24 @@ func clientCertificate(t *testing.T) (certFile, keyFile string, authority *x509.
 	}
 	authority = x509.NewCertPool()
 	authority.AddCert(made)
-	return pemFile(t, "cert.pem", "CERTIFICATE", der), pemFile(t, "key.pem", "EC PRIVATE KEY", private), authority
+	folder := t.TempDir()
+	return pemFile(t, folder, "cert.pem", "CERTIFICATE", der), pemFile(t, folder, "key.pem", "EC PRIVATE KEY", private), authority
+}
+
+// overTLS has the fake speak TLS with the certificate.
+func (f *fake) overTLS(certFile, keyFile string, clients *x509.CertPool) {
+	f.t.Helper()
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.server.Close()
+	f.server = httptest.NewUnstartedServer(f)
+	f.server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	if clients != nil {
+		f.server.TLS.ClientAuth, f.server.TLS.ClientCAs = tls.RequireAndVerifyClientCert, clients
+	}
+	f.server.StartTLS()
 }
 
 // TestSettingsWinInTheirOrder looks at what is read, not at where it leads.

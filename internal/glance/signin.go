@@ -134,7 +134,7 @@ func keystoneError(doing string, err error) error {
 	err = translated("Keystone", err)
 	var answer *ServerError
 	if !errors.As(err, &answer) {
-		return fmt.Errorf("%s: %w; check that auth_url is right and that Keystone can be reached from here", doing, err)
+		return fmt.Errorf("%s: %w%s", doing, err, adviceOnReaching(err, "; check that auth_url is right and that Keystone can be reached from here"))
 	}
 	switch answer.Code {
 	case http.StatusUnauthorized:
@@ -233,5 +233,6 @@ func (c *Client) reach(ctx context.Context) error {
 	if errors.As(err, &answer) {
 		return fmt.Errorf("list images of Glance at %s: %w", c.service.Endpoint, err)
 	}
-	return fmt.Errorf("reach Glance at %s, which the catalogue names: %w; check that this address can be reached from here, or choose another interface or region", c.service.Endpoint, err)
+	return fmt.Errorf("reach Glance at %s, which the catalogue names: %w%s", c.service.Endpoint, err,
+		adviceOnReaching(err, "; check that this address can be reached from here, or choose another interface or region"))
 }
