@@ -134,6 +134,7 @@ type FlatDatasourceOutput struct {
 	Checksum        *string           `mapstructure:"checksum" cty:"checksum" hcl:"checksum"`
 	HashAlgorithm   *string           `mapstructure:"hash_algorithm" cty:"hash_algorithm" hcl:"hash_algorithm"`
 	Hash            *string           `mapstructure:"hash" cty:"hash" hcl:"hash"`
+	Stores          []string          `mapstructure:"stores" cty:"stores" hcl:"stores"`
 	Tags            []string          `mapstructure:"tags" cty:"tags" hcl:"tags"`
 	Properties      map[string]string `mapstructure:"properties" cty:"properties" hcl:"properties"`
 	CreatedAt       *string           `mapstructure:"created_at" cty:"created_at" hcl:"created_at"`
@@ -168,6 +169,7 @@ func (*FlatDatasourceOutput) HCL2Spec() map[string]hcldec.Spec {
 		"checksum":         &hcldec.AttrSpec{Name: "checksum", Type: cty.String, Required: false},
 		"hash_algorithm":   &hcldec.AttrSpec{Name: "hash_algorithm", Type: cty.String, Required: false},
 		"hash":             &hcldec.AttrSpec{Name: "hash", Type: cty.String, Required: false},
+		"stores":           &hcldec.AttrSpec{Name: "stores", Type: cty.List(cty.String), Required: false},
 		"tags":             &hcldec.AttrSpec{Name: "tags", Type: cty.List(cty.String), Required: false},
 		"properties":       &hcldec.AttrSpec{Name: "properties", Type: cty.Map(cty.String), Required: false},
 		"created_at":       &hcldec.AttrSpec{Name: "created_at", Type: cty.String, Required: false},
