@@ -86,7 +86,7 @@ func (v *voice) Sent(sent, total int64) {
 func (n *narrator) line(now time.Time) string {
 	var parts []string
 	for _, v := range n.voices {
-		if v.started.IsZero() || v.sent == 0 || v.sent == v.total {
+		if v.started.IsZero() || v.sent == v.total {
 			continue
 		}
 		part := v.far(now)
@@ -102,6 +102,9 @@ func (n *narrator) line(now time.Time) string {
 }
 
 func (v *voice) far(now time.Time) string {
+	if v.sent == 0 {
+		return fmt.Sprintf("sent nothing yet of %s", report.Bytes(v.total))
+	}
 	elapsed := max(now.Sub(v.started), time.Millisecond)
 	left := time.Duration(float64(elapsed) * float64(v.total-v.sent) / float64(v.sent))
 	return fmt.Sprintf("sent %s of %s (%d%%), %s/s, about %s left",
