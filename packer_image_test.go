@@ -98,6 +98,52 @@ func TestPackerFindsAnImageInGlance(t *testing.T) {
 	}
 }
 
+const unreachableTemplate = `
+data "openstack-ready-image" "image" {
+  auth_url     = "http://127.0.0.1:9/v3"
+  username     = "nobody"
+  password     = "unused"
+  project_name = "none"
+  name         = "debian"
+}
+
+source "null" "none" {
+  communicator = "none"
+}
+
+build {
+  sources = ["null.none"]
+
+  post-processor "openstack-ready" {
+    image_name = "after ${data.openstack-ready-image.image.name}"
+
+    cloud {
+      auth_url     = "http://127.0.0.1:9/v3"
+      username     = "nobody"
+      password     = "unused"
+      project_name = "none"
+    }
+  }
+}
+`
+
+// TestPackerAsksNoCloudToValidate: nothing listens where the template signs in.
+func TestPackerAsksNoCloudToValidate(t *testing.T) {
+	packer := findPacker(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/cloud.pkr.hcl", []byte(unreachableTemplate), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
+	run(t, dir, packer, "validate", dir+"/cloud.pkr.hcl")
+	said := runRefused(t, dir, packer, "validate", "-evaluate-datasources", dir+"/cloud.pkr.hcl")
+	for _, part := range []string{"sign in to Keystone at http://127.0.0.1:9/v3", `user "nobody"`, "connection refused"} {
+		if !strings.Contains(said, part) {
+			t.Errorf("Packer does not say %q:\n%s", part, said)
+		}
+	}
+}
+
 // glanceImage is what the openstack client says of an image.
 type glanceImage struct {
 	ID              string         `json:"id"`
