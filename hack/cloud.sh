@@ -8,8 +8,9 @@
 #   hack/cloud.sh env DIR      print the exports that point clients at it
 #
 # DIR/clouds.yaml then knows the clouds demo (admin), demo-member (an ordinary
-# member of the same project) and demo-guest (of another project), each with the
-# regions RegionOne, SmallQuota (a second Glance whose users may store
+# member of the same project), demo-importer (another one, whom a policy forbids
+# to send data otherwise than by import) and demo-guest (of another project), each
+# with the regions RegionOne, SmallQuota (a second Glance whose users may store
 # CLOUD_SMALL_QUOTA) and Closed (nothing listens), and second, second-member and
 # second-guest: a Keystone and a Glance of their own, RegionOne.
 #
@@ -146,6 +147,7 @@ configure() {
   [ -s "$dir/etc/password" ] || od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$dir/etc/password"
   password=$(cat "$dir/etc/password")
   write_paste_ini
+  write_policy
   # The first cloud caches no token, so that a revoked one is refused at once;
   # the second does, which makes it several times as fast.
   write_glance_conf glance "$glance_port" "$keystone_port" 0 -1
@@ -269,6 +271,8 @@ allowed_ports = []
 allowed_hosts = [$host]
 [oslo_concurrency]
 lock_path = $dir/run
+[oslo_policy]
+policy_file = $dir/etc/policy.yaml
 [paste_deploy]
 flavor = keystone
 config_file = $dir/etc/paste.ini
@@ -283,6 +287,13 @@ project_name = service
 project_domain_id = default
 region_name = RegionOne
 token_cache_time = $5
+CONF
+}
+
+# write_policy is Glance's default but for the role importer.
+write_policy() {
+  cat >"$dir/etc/policy.yaml" <<'CONF'
+upload_image: "not role:importer and (role:admin or (role:member and project_id:%(project_id)s))"
 CONF
 }
 
@@ -317,6 +328,7 @@ write_clouds_yaml() {
     echo "clouds:"
     cloud_entry demo admin demo "$keystone_port"
     cloud_entry demo-member member demo "$keystone_port"
+    cloud_entry demo-importer importer demo "$keystone_port"
     cloud_entry demo-guest guest guest "$keystone_port"
     cloud_entry second admin demo "$keystone2_port"
     cloud_entry second-member member demo "$keystone2_port"

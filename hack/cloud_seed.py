@@ -40,8 +40,13 @@ def user(name):
     )
 
 
-def grant(who, where, role):
-    identity.assign_project_role_to_user(where, who, identity.find_role(role))
+def role(name):
+    return identity.find_role(name) or identity.create_role(name=name)
+
+
+def grant(who, where, *roles):
+    for name in roles:
+        identity.assign_project_role_to_user(where, who, role(name))
 
 
 def region(name):
@@ -71,6 +76,7 @@ def endpoint(of, interface, where, url):
 demo = project("demo")
 grant(user("admin"), demo, "admin")
 grant(user("member"), demo, "member")
+grant(user("importer"), demo, "member", "importer")
 grant(user("guest"), project("guest"), "member")
 grant(user("glance"), project("service"), "admin")
 glance = service()

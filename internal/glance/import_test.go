@@ -249,3 +249,26 @@ func TestAutoChoosesByWhatTheCloudOffers(t *testing.T) {
 		})
 	}
 }
+
+func TestAPolicyThatForbidsToSendIsGoneAround(t *testing.T) {
+	access := realCloud(t)
+	access.Cloud += "-importer"
+	client := signIn(t, access)
+	spec := Spec{Name: unique("policy"), DiskFormat: "raw"}
+	said := &recorder{}
+	image, err := client.Publish(t.Context(), spec, open(t, sparse(t, 1<<20)), said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeLater(t, client, image.ID)
+	if image.Status != "active" || !strings.Contains(said.all(), "sending by import: this Glance offers it, and forbids a PUT") {
+		t.Errorf("the image is %+v, and it was said:\n%s", image, said.all())
+	}
+
+	spec.Sending.Method = MethodPut
+	_, err = client.Publish(t.Context(), spec, open(t, sparse(t, 1<<20)), nil)
+	checkError(t, err, []string{"send the data", "403", "policy"})
+	if got := left(t, client, spec.Name); !slices.Equal(got, []string{spec.Name}) {
+		t.Errorf("%q are left, want the first alone", got)
+	}
+}
