@@ -14,6 +14,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"github.com/gophercloud/gophercloud/v2/pagination"
 )
 
 // Client is a signed-in user of one Glance. It may be used by several
@@ -116,6 +117,34 @@ func (c *Client) Get(ctx context.Context, id string) (*Image, error) {
 		return nil, translated("Glance", err)
 	}
 	return imageOf(got), nil
+}
+
+// pageImages is how many images a page may have: Glance's own default is 25,
+// which takes hundreds of requests in a large cloud.
+const pageImages = 200
+
+// list returns the images that Glance has for the query, page by page.
+func (c *Client) list(ctx context.Context, query images.ListOpts) ([]*Image, error) {
+	query.Limit = pageImages
+	var pages pagination.Page
+	err := c.persist(ctx, func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
+		defer cancel()
+		pages, err = images.List(c.service, query).AllPages(ctx)
+		return translated("Glance", err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	got, err := images.ExtractImages(pages)
+	if err != nil {
+		return nil, fmt.Errorf("read Glance's list of images: %w", err)
+	}
+	all := make([]*Image, len(got))
+	for n := range got {
+		all[n] = imageOf(&got[n])
+	}
+	return all, nil
 }
 
 func (c *Client) create(ctx context.Context, options images.CreateOpts) error {

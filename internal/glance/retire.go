@@ -10,7 +10,6 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
-	"github.com/gophercloud/gophercloud/v2/pagination"
 )
 
 // Retirement says what becomes of the images that a new one takes the place of.
@@ -197,29 +196,6 @@ func adviceOnRetirement(err error, done string) string {
 		return "; most clouds let only administrators do that: leave deactivate out, or sign in as an administrator"
 	}
 	return "; the cloud's policy does not let this user do that, or the image is protected meanwhile"
-}
-
-// list returns the images that Glance has for the query, page by page.
-func (c *Client) list(ctx context.Context, query images.ListOptsBuilder) ([]*Image, error) {
-	var pages pagination.Page
-	err := c.persist(ctx, func() (err error) {
-		ctx, cancel := context.WithTimeout(ctx, c.patience.Request)
-		defer cancel()
-		pages, err = images.List(c.service, query).AllPages(ctx)
-		return translated("Glance", err)
-	})
-	if err != nil {
-		return nil, err
-	}
-	got, err := images.ExtractImages(pages)
-	if err != nil {
-		return nil, fmt.Errorf("read Glance's list of images: %w", err)
-	}
-	all := make([]*Image, len(got))
-	for n := range got {
-		all[n] = imageOf(&got[n])
-	}
-	return all, nil
 }
 
 // deactivate is a request that gophercloud does not have.
