@@ -4,6 +4,7 @@ package image
 
 import (
 	"context"
+	"fmt"
 	"log"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
@@ -40,20 +41,26 @@ func (d *Datasource) Configure(raws ...any) error {
 // Execute finds the image. Packer cannot cancel a data source, so the option
 // timeout bounds it.
 func (d *Datasource) Execute() (cty.Value, error) {
-	none := cty.NullVal(cty.EmptyObject)
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.Timeout)
 	defer cancel()
+	found, err := d.find(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w (the option timeout = %q ended it)", err, d.config.Timeout)
+	}
+	if err != nil {
+		return cty.NullVal(cty.EmptyObject), err
+	}
+	return hcl2helper.HCL2ValueFromConfig(outputOf(found), d.OutputSpec()), nil
+}
+
+func (d *Datasource) find(ctx context.Context) (*glance.Image, error) {
 	client, err := glance.SignIn(ctx, glance.Access{
 		Cloud:  d.config.Cloud,
 		Config: d.config.Config,
 		Log:    func(line string) { log.Printf("[DEBUG] %s", line) },
 	})
 	if err != nil {
-		return none, err
+		return nil, err
 	}
-	found, err := client.Find(ctx, d.config.query)
-	if err != nil {
-		return none, err
-	}
-	return hcl2helper.HCL2ValueFromConfig(outputOf(found), d.OutputSpec()), nil
+	return client.Find(ctx, d.config.query)
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"net"
 	"strings"
 	"testing"
 )
@@ -26,5 +27,32 @@ func TestConfigureNamesEveryMistake(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheTimeLimitEndsTheSearch uses a server that never answers, as no real
+// Keystone does.
+func TestTheTimeLimitEndsTheSearch(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	d := new(Datasource)
+	err = d.Configure(map[string]any{
+		"auth_url": "http://" + silent.Addr().String() + "/v3", "username": "nobody", "password": "unused", "project_name": "none",
+		"name": "debian", "timeout": "200ms",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Execute()
+	if err == nil {
+		t.Fatal("a server that never answers is no error")
+	}
+	for _, want := range []string{"sign in to Keystone at http://" + silent.Addr().String(), `timeout = "200ms"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q: %v", want, err)
+		}
 	}
 }
