@@ -23,7 +23,7 @@ type Config struct {
 	// the `OS_*` variables.
 	Cloud         string `mapstructure:"cloud"`
 	access.Config `mapstructure:",squash"`
-	// The image's ID.
+	// The image's ID. A community image is found by it, too.
 	ID string `mapstructure:"id"`
 	// The image's whole name.
 	Name string `mapstructure:"name"`

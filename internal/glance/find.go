@@ -59,7 +59,7 @@ func (c *Client) Find(ctx context.Context, query Query) (*Image, error) {
 		return nil, err
 	}
 	found, err := c.list(ctx, images.ListOpts{
-		ID: query.ID, Name: inList(query.Name), Tags: query.Tags, Visibility: images.ImageVisibility(query.Visibility),
+		ID: query.ID, Name: inList(query.Name), Tags: query.Tags, Visibility: query.listed(),
 		Owner: query.Owner, Status: images.ImageStatus(query.Status), Hidden: query.Hidden,
 	})
 	if err != nil {
@@ -74,6 +74,15 @@ func (c *Client) Find(ctx context.Context, query Query) (*Image, error) {
 		return nil, fmt.Errorf("find an image in Glance at %s: %d match; set newest = true or say more:%s", c.Endpoint(), len(found), candidates(found, query))
 	}
 	return found[0], nil
+}
+
+// listed is the visibility to ask for: Glance lists community images only where
+// they are asked for, and an ID is asking enough.
+func (q Query) listed() images.ImageVisibility {
+	if q.ID != "" && q.Visibility == "" {
+		return "all"
+	}
+	return images.ImageVisibility(q.Visibility)
 }
 
 func newestFirst(a, b *Image) int { return b.CreatedAt.Compare(a.CreatedAt) }
@@ -124,8 +133,7 @@ func (q Query) differences(image *Image) []string {
 	differs("owner", q.Owner == "" || image.Owner == q.Owner)
 	differs("hash", q.Hash == "" || image.HashValue == strings.ToLower(q.Hash))
 	differs("status", q.Status == "" || image.Status == q.Status)
-	// Glance lists community images only where they are asked for.
-	differs("visibility", q.Visibility == image.Visibility || q.Visibility == "" && image.Visibility != "community")
+	differs("visibility", q.Visibility == image.Visibility || q.Visibility == "" && (q.ID != "" || image.Visibility != "community"))
 	differs("hidden", q.Hidden == image.Hidden)
 	for _, tag := range q.Tags {
 		differs("tag "+tag, slices.Contains(image.Tags, tag))

@@ -41,3 +41,17 @@ func TestFindTakesTheOneThatIsMeant(t *testing.T) {
 		})
 	}
 }
+
+func TestFindTakesACommunityImageThatIsAskedFor(t *testing.T) {
+	access := realCloud(t)
+	name := unique("community")
+	image := publishLater(t, signIn(t, access), Spec{Name: name, Visibility: "community"}, nil)
+	guest, _ := guestOf(t, access)
+	for _, query := range []Query{{ID: image.ID}, {Name: name, Visibility: "community"}} {
+		if found, err := guest.Find(t.Context(), query); err != nil || found.ID != image.ID {
+			t.Errorf("%+v: got %+v, %v, want %s", query, found, err, image.ID)
+		}
+	}
+	_, err := guest.Find(t.Context(), Query{Name: name})
+	checkError(t, err, []string{"none matches", image.ID, "community", "differs in visibility"})
+}
