@@ -121,7 +121,7 @@ func (c *Client) Get(ctx context.Context, id string) (*Image, error) {
 
 // pageImages is how many images a page may have: Glance's own default is 25,
 // which takes hundreds of requests in a large cloud.
-const pageImages = 200
+const pageImages = 100
 
 // list returns the images that Glance has for the query, page by page.
 func (c *Client) list(ctx context.Context, query images.ListOpts) ([]*Image, error) {
@@ -145,6 +145,19 @@ func (c *Client) list(ctx context.Context, query images.ListOpts) ([]*Image, err
 		all[n] = imageOf(&got[n])
 	}
 	return all, nil
+}
+
+// listHiddenToo asks twice, since a list is of either kind, never of both
+// (glance/api/v2/images.py).
+func (c *Client) listHiddenToo(ctx context.Context, query images.ListOpts) ([]*Image, error) {
+	query.Hidden = false
+	shown, err := c.list(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	query.Hidden = true
+	hidden, err := c.list(ctx, query)
+	return append(shown, hidden...), err
 }
 
 func (c *Client) create(ctx context.Context, options images.CreateOpts) error {

@@ -58,22 +58,22 @@ func (c *Client) Find(ctx context.Context, query Query) (*Image, error) {
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
-	found, err := c.list(ctx, images.ListOpts{
+	listed, err := c.list(ctx, images.ListOpts{
 		ID: query.ID, Name: inList(query.Name), Tags: query.Tags, Visibility: query.listed(),
 		Owner: query.Owner, Status: images.ImageStatus(query.Status), Hidden: query.Hidden,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the images of Glance at %s: %w%s", c.Endpoint(), err, advice(err))
 	}
-	found = slices.DeleteFunc(found, func(image *Image) bool { return len(query.differences(image)) > 0 })
+	found := slices.DeleteFunc(query.weigh(listed), func(c candidate) bool { return len(c.differs) > 0 })
 	slices.SortStableFunc(found, newestFirst)
 	switch {
 	case len(found) == 0:
 		return nil, c.noneFound(ctx, query)
 	case len(found) > 1 && !query.Newest:
-		return nil, fmt.Errorf("find an image in Glance at %s: %d match; set newest = true or say more:%s", c.Endpoint(), len(found), candidates(found, query))
+		return nil, fmt.Errorf("find an image in Glance at %s: %d match; set newest = true or say more:%s", c.Endpoint(), len(found), shown(found))
 	}
-	return found[0], nil
+	return found[0].Image, nil
 }
 
 // listed is the visibility to ask for: Glance lists community images only where
@@ -85,30 +85,44 @@ func (q Query) listed() images.ImageVisibility {
 	return images.ImageVisibility(q.Visibility)
 }
 
-func newestFirst(a, b *Image) int { return b.CreatedAt.Compare(a.CreatedAt) }
-
 // noneFound lists what may have been meant among all that the project sees.
 func (c *Client) noneFound(ctx context.Context, query Query) error {
-	var all []*Image
-	for _, hidden := range []bool{false, true} {
-		listed, err := c.list(ctx, images.ListOpts{Visibility: "all", Hidden: hidden})
-		if err != nil {
-			return fmt.Errorf("find an image in Glance at %s: none matches; what there is could not be listed: %w", c.Endpoint(), err)
-		}
-		all = append(all, listed...)
+	listed, err := c.listHiddenToo(ctx, images.ListOpts{Visibility: "all"})
+	if err != nil {
+		return fmt.Errorf("find an image in Glance at %s: none matches; what there is could not be listed: %w", c.Endpoint(), err)
 	}
-	if len(all) == 0 {
+	if len(listed) == 0 {
 		return fmt.Errorf("find an image in Glance at %s: this project sees no image at all", c.Endpoint())
 	}
-	slices.SortStableFunc(all, func(a, b *Image) int {
-		return cmp.Or(cmp.Compare(len(query.differences(a)), len(query.differences(b))), cmp.Compare(query.likeness(b), query.likeness(a)), newestFirst(a, b))
+	all := query.weigh(listed)
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(len(a.differs), len(b.differs)), cmp.Compare(b.likeness, a.likeness), newestFirst(a, b))
 	})
-	return fmt.Errorf("find an image in Glance at %s: none matches; closest to it are:%s", c.Endpoint(), candidates(all, query))
+	return fmt.Errorf("find an image in Glance at %s: none matches; closest to it are:%s", c.Endpoint(), shown(all))
 }
 
-// likeness is 1 for the wanted name and 0 for one that has nothing of it.
-func (q Query) likeness(image *Image) float64 {
-	return levenshtein.Match(strings.ToLower(q.Name), strings.ToLower(image.Name), nil)
+// candidate is an image that may be the wanted one.
+type candidate struct {
+	*Image
+	// differs names what keeps it from being so.
+	differs []string
+	// likeness is 1 for the wanted name and 0 for one that has nothing of it.
+	likeness float64
+}
+
+func newestFirst(a, b candidate) int { return b.CreatedAt.Compare(a.CreatedAt) }
+
+func (q Query) weigh(listed []*Image) []candidate {
+	pattern := regexp.MustCompile(q.NamePattern)
+	all := make([]candidate, len(listed))
+	for n, image := range listed {
+		all[n] = candidate{
+			Image:    image,
+			differs:  q.differences(image, pattern),
+			likeness: levenshtein.Match(strings.ToLower(q.Name), strings.ToLower(image.Name), nil),
+		}
+	}
+	return all
 }
 
 // inList keeps a name from being read as an operator of Glance's filters, such
@@ -120,8 +134,7 @@ func inList(name string) string {
 	return name
 }
 
-// differences names what keeps an image from being the wanted one.
-func (q Query) differences(image *Image) []string {
+func (q Query) differences(image *Image, pattern *regexp.Regexp) []string {
 	var all []string
 	differs := func(what string, wanted bool) {
 		if !wanted {
@@ -129,7 +142,7 @@ func (q Query) differences(image *Image) []string {
 		}
 	}
 	differs("id", q.ID == "" || image.ID == q.ID)
-	differs("name", (q.Name == "" || image.Name == q.Name) && regexp.MustCompile(q.NamePattern).MatchString(image.Name))
+	differs("name", (q.Name == "" || image.Name == q.Name) && pattern.MatchString(image.Name))
 	differs("owner", q.Owner == "" || image.Owner == q.Owner)
 	differs("hash", q.Hash == "" || image.HashValue == strings.ToLower(q.Hash))
 	differs("status", q.Status == "" || image.Status == q.Status)
@@ -148,20 +161,21 @@ func (q Query) differences(image *Image) []string {
 // maxCandidates is what a person reads.
 const maxCandidates = 10
 
-func candidates(all []*Image, query Query) string {
+// shown is a line for each of the first candidates.
+func shown(all []candidate) string {
 	var text strings.Builder
-	for n, image := range all {
+	for n, c := range all {
 		if n == maxCandidates {
 			fmt.Fprintf(&text, "\n  and %d more", len(all)-n)
 			break
 		}
-		fmt.Fprintf(&text, "\n  %s %q, %s, %s", image.ID, image.Name, image.Status, image.Visibility)
-		if image.Hidden {
+		fmt.Fprintf(&text, "\n  %s %q, %s, %s", c.ID, c.Name, c.Status, c.Visibility)
+		if c.Hidden {
 			text.WriteString(", hidden")
 		}
-		fmt.Fprintf(&text, ", created %s", image.CreatedAt.UTC().Format(time.RFC3339))
-		if others := query.differences(image); len(others) > 0 {
-			fmt.Fprintf(&text, ", differs in %s", strings.Join(others, ", "))
+		fmt.Fprintf(&text, ", created %s", c.CreatedAt.UTC().Format(time.RFC3339))
+		if len(c.differs) > 0 {
+			fmt.Fprintf(&text, ", differs in %s", strings.Join(c.differs, ", "))
 		}
 	}
 	return text.String()

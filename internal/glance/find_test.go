@@ -2,7 +2,10 @@ package glance
 
 import (
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 )
 
 func TestFindTakesTheOneThatIsMeant(t *testing.T) {
@@ -54,4 +57,32 @@ func TestFindTakesACommunityImageThatIsAskedFor(t *testing.T) {
 	}
 	_, err := guest.Find(t.Context(), Query{Name: name})
 	checkError(t, err, []string{"none matches", image.ID, "community", "differs in visibility"})
+}
+
+// TestEveryPageIsRead lists one image more than a page has.
+func TestEveryPageIsRead(t *testing.T) {
+	client := signIn(t, realCloud(t))
+	name := unique("page")
+	made := make(chan string, pageImages+1)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for id := range made {
+				if err := client.create(t.Context(), images.CreateOpts{ID: id, Name: name, DiskFormat: "raw", ContainerFormat: "bare"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range pageImages + 1 {
+		id := newID()
+		removeLater(t, client, id)
+		made <- id
+	}
+	close(made)
+	all.Wait()
+	listed, err := client.list(t.Context(), images.ListOpts{Name: name})
+	if err != nil || len(listed) != pageImages+1 {
+		t.Errorf("got %d images, %v, want %d", len(listed), err, pageImages+1)
+	}
 }

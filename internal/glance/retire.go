@@ -102,14 +102,9 @@ func (c *Client) Retire(ctx context.Context, how Retirement, published *Image) (
 // predecessors returns the images that the published one takes the place of,
 // the newest first.
 func (c *Client) predecessors(ctx context.Context, published *Image) ([]*Image, error) {
-	var all []*Image
-	// A list is of either kind, never of both (glance/api/v2/images.py).
-	for _, hidden := range []bool{false, true} {
-		listed, err := c.list(ctx, images.ListOpts{Owner: published.Owner, Tags: []string{ManagedTag}, Hidden: hidden})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, listed...)
+	all, err := c.listHiddenToo(ctx, images.ListOpts{Owner: published.Owner, Tags: []string{ManagedTag}})
+	if err != nil {
+		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(image *Image) bool { return !image.precedes(published) })
 	slices.SortFunc(all, func(a, b *Image) int { return b.CreatedAt.Compare(a.CreatedAt) })

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// maxAnswerBytes bounds what is read of one answer. A page of images is below
-// 100 KiB, a catalogue too.
+// maxAnswerBytes bounds what is read of one answer. A page of images is about
+// 140 KiB, a catalogue less.
 const maxAnswerBytes = 8 << 20
 
 // requestID is how all of OpenStack names a request in its own logs.
