@@ -103,7 +103,7 @@ func installPlugins(t *testing.T, packer string) string {
 	}
 	dir := t.TempDir()
 	run(t, dir, packer, "plugins", "install", "--path", qemu, "github.com/hashicorp/qemu")
-	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
+	installPlugin(t, packer, dir)
 	run(t, dir, keygen, "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, "debian-12.key"))
 	return dir
 }

@@ -18,7 +18,7 @@ import (
 func TestExistingImageExample(t *testing.T) {
 	packer := findPacker(t)
 	dir := t.TempDir()
-	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
+	installPlugin(t, packer, dir)
 	disk, page := disktest.Debian(t), filepath.Join(dir, "ready.html")
 	build := []string{"build", "-color=false", "-var", "disk=" + disk, "-var", "report=" + page, "example/existing-image"}
 
@@ -39,14 +39,10 @@ func TestExistingImageExample(t *testing.T) {
 }
 
 func TestExistingImageExamplePublishes(t *testing.T) {
-	clouds := os.Getenv("OPENSTACK_READY_TEST_CLOUD")
-	if clouds == "" {
-		t.Skip("needs a cloud in OPENSTACK_READY_TEST_CLOUD (hack/cloud.sh): to publish an image that Packer did not build is left out")
-	}
+	clouds := realClouds(t, "to publish an image that Packer did not build")
 	packer := findPacker(t)
 	dir := t.TempDir()
-	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
-	t.Setenv("OS_CLIENT_CONFIG_FILE", clouds)
+	installPlugin(t, packer, dir)
 	t.Setenv("PACKER_LOG", "1")
 	t.Setenv("PACKER_LOG_PATH", filepath.Join(dir, "packer.log"))
 	said := run(t, dir, packer, "build", "-color=false", "-var", "disk="+disktest.Debian(t), "-var", "cloud=demo-member",
@@ -93,14 +89,10 @@ func expectRequestsLogged(t *testing.T, logFile, clouds string) {
 // TestTwoCloudsExample publishes three disks one after the other in two real
 // clouds, and lets the openstack client say what is there then.
 func TestTwoCloudsExample(t *testing.T) {
-	clouds := os.Getenv("OPENSTACK_READY_TEST_CLOUD")
-	if clouds == "" {
-		t.Skip("needs a cloud in OPENSTACK_READY_TEST_CLOUD (hack/cloud.sh): to publish in two clouds is left out")
-	}
+	realClouds(t, "to publish in two clouds")
 	packer := findPacker(t)
 	dir := t.TempDir()
-	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
-	t.Setenv("OS_CLIENT_CONFIG_FILE", clouds)
+	installPlugin(t, packer, dir)
 	name := "two clouds " + filepath.Base(filepath.Dir(dir))
 	for range 3 {
 		// Each disk has file systems of its own UUIDs.

@@ -46,7 +46,7 @@ func TestPackerSwitchesOnWhatADiskIs(t *testing.T) {
 	if err := os.WriteFile(dir+"/disk.pkr.hcl", []byte(diskTemplate), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
+	installPlugin(t, packer, dir)
 	run(t, dir, packer, "build", "-color=false", "-var", "dir="+dir, "-var", "image="+disktest.Debian(t), dir+"/disk.pkr.hcl")
 	b, err := os.ReadFile(dir + "/facts.json")
 	if err != nil {

@@ -22,6 +22,27 @@ func findPacker(t *testing.T) string {
 	return ""
 }
 
+// pluginSource is how templates name the plugin.
+const pluginSource = "github.com/openstack-ready/openstack-ready"
+
+// installPlugin has Packer install the plugin in dir.
+func installPlugin(t *testing.T, packer, dir string) {
+	t.Helper()
+	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), pluginSource)
+}
+
+// realClouds returns the clouds.yaml of running clouds, which Packer and the
+// openstack client then read, or skips the test.
+func realClouds(t *testing.T, leftOut string) string {
+	t.Helper()
+	clouds := os.Getenv("OPENSTACK_READY_TEST_CLOUD")
+	if clouds == "" {
+		t.Skipf("needs a cloud in OPENSTACK_READY_TEST_CLOUD (hack/cloud.sh): %s is left out", leftOut)
+	}
+	t.Setenv("OS_CLIENT_CONFIG_FILE", clouds)
+	return clouds
+}
+
 // run runs a program of Packer, which keeps to dir, and returns what it said.
 func run(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()

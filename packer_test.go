@@ -63,7 +63,7 @@ func TestPackerMakesAGuestReady(t *testing.T) {
 	}
 	c.Boot(t)
 
-	run(t, dir, packer, "plugins", "install", "--path", buildPlugin(t), "github.com/openstack-ready/openstack-ready")
+	installPlugin(t, packer, dir)
 	said := run(t, dir, packer, "build", "-color=false", "-var", "dir="+dir, "-var", "key="+dir+"/key",
 		"-var", "port="+strconv.Itoa(port), dir+"/guest.pkr.hcl")
 	for _, want := range []string{

@@ -159,7 +159,7 @@ func TestPackerInstallsTheReleaseByPath(t *testing.T) {
 	if out, err := exec.Command("unzip", "-q", filepath.Join(dir, name+".zip"), "-d", work).CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%s", err, out)
 	}
-	run(t, work, packer, "plugins", "install", "--path", filepath.Join(work, name), "github.com/openstack-ready/openstack-ready")
+	run(t, work, packer, "plugins", "install", "--path", filepath.Join(work, name), pluginSource)
 	if got := run(t, work, packer, "plugins", "installed"); !strings.Contains(got, name) {
 		t.Errorf("installed: %q, want %s", got, name)
 	}

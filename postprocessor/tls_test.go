@@ -11,11 +11,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/openstack-ready/packer-plugin-openstack-ready/internal/disk/disktest"
 )
@@ -24,13 +23,13 @@ import (
 // TLS for them, as clouds have it.
 func TestPublishOverTLS(t *testing.T) {
 	client := realCloud(t)
-	front, auth := tlsFront(t, client.Endpoint())
+	front := tlsFront(t, client.Endpoint())
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	block := &pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}
 	if err := os.WriteFile(ca, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cloud := map[string]any{"auth_url": front.URL + "/identity/v3", "username": auth["username"], "password": auth["password"], "project_name": auth["project_name"], "region": "RegionOne"}
+	cloud := map[string]any{"name": "demo", "auth_url": front.URL + "/identity/v3"}
 	options := map[string]any{"cloud": []map[string]any{cloud}, "image_name": "over TLS", "on_unmet": "warn"}
 	path := disktest.Debian(t)
 
@@ -52,22 +51,17 @@ func TestPublishOverTLS(t *testing.T) {
 }
 
 // tlsFront passes /identity on to Keystone and /image to Glance, and names
-// itself in Keystone's catalogue. It returns the sign-in of cloud demo too.
-func tlsFront(t *testing.T, glance string) (*httptest.Server, map[string]string) {
+// itself in Keystone's catalogue.
+func tlsFront(t *testing.T, glance string) *httptest.Server {
 	t.Helper()
 	b, err := os.ReadFile(os.Getenv(cloudVariable))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file struct {
-		Clouds map[string]struct {
-			Auth map[string]string `yaml:"auth"`
-		} `yaml:"clouds"`
+	keystone := regexp.MustCompile(`(?m)^ *auth_url: (\S+)/v3$`).FindSubmatch(b)
+	if keystone == nil {
+		t.Fatalf("no auth_url in %s", b)
 	}
-	if err := yaml.Unmarshal(b, &file); err != nil {
-		t.Fatal(err)
-	}
-	auth := file.Clouds["demo"].Auth
 	var front *httptest.Server
 	to := func(prefix, target string) http.Handler {
 		server, err := url.Parse(target)
@@ -82,11 +76,11 @@ func tlsFront(t *testing.T, glance string) (*httptest.Server, map[string]string)
 		})
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/identity/", to("/identity", strings.TrimSuffix(auth["auth_url"], "/v3")))
+	mux.Handle("/identity/", to("/identity", string(keystone[1])))
 	mux.Handle("/image/", to("/image", glance))
 	front = httptest.NewTLSServer(mux)
 	t.Cleanup(front.Close)
-	return front, auth
+	return front
 }
 
 // renameIn replaces an address in an answer.
