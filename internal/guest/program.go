@@ -28,7 +28,7 @@ var kinds = []struct{ dir, variable string }{
 // program cut short does nothing.
 func program(settings Settings) ([]byte, error) {
 	var b strings.Builder
-	b.WriteString("#!/bin/sh\n# shellcheck disable=SC2034\nset -eu\n")
+	b.WriteString("#!/bin/sh\nset -eu\n")
 	ready, cleanup, err := requirementOrder()
 	if err != nil {
 		return nil, err

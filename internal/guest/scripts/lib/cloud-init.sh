@@ -86,6 +86,7 @@ load_cloud_config() {
   CC_datasource_list=- CC_init_modules=- CC_final_modules=- CC_growpart_mode=- CC_growpart_devices=-
   CC_growroot_file_ignored=- CC_resize_rootfs=- CC_users=- CC_default_user=- CC_network=-
   CC_renderers=- CC_distro=- CC_manual_cache_clean=- CC_preserve_hostname=- CC_ssh_genkeytypes=- CC_ssh_pwauth=-
+  # shellcheck disable=SC2034 # eval reads lcc_value
   while IFS=$TAB read -r lcc_key lcc_value; do
     eval "CC_$lcc_key=\$lcc_value"
   done <"$WORK/cloud-config"

@@ -86,7 +86,7 @@ card_pins() {
 # remove_card_files STACK FORMAT
 remove_card_files() {
   card_files "$1" "$2" >"$WORK/card-files"
-  while IFS=$TAB read -r rcf_file rcf_card; do
+  while IFS=$TAB read -r rcf_file _; do
     remove "$rcf_file"
   done <"$WORK/card-files"
 }

@@ -44,7 +44,7 @@ is_first_by_dhcp() {
 
 ifcfg_unpin() {
   ifcfg_card_files >"$WORK/card-files"
-  while IFS=$TAB read -r iu_file iu_card; do
+  while IFS=$TAB read -r iu_file _; do
     if is_first_by_dhcp "$iu_file"; then
       edit_file "$iu_file" sed -E "/$IFCFG_BUILD_LINES/d"
     else
